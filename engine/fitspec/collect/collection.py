@@ -1,0 +1,122 @@
+"""Everything a run is about: the selected points, their combinations and expectations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fitspec.collect.expectations import Expectation, expectations_of
+from fitspec.collect.keywords import Matcher, compile_keywords
+from fitspec.collect.points import Combination, Opener, Point, combinations_of, points_of, selected
+from fitspec.errors import NothingCollectedError
+from fitspec.sources import Access
+from fitspec.spec import SpecFile
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The selected part of some specifications.
+
+    Attributes:
+        specs: the specifications.
+        points: to compute.
+        combinations: whose points are all selected.
+        expectations: to check.
+        deselected: number of points left out by ``-k``.
+    """
+
+    specs: tuple[SpecFile, ...]
+    points: tuple[Point, ...]
+    combinations: tuple[Combination, ...]
+    expectations: tuple[Expectation, ...]
+    deselected: int
+
+    @property
+    def node_ids(self) -> list[str]:
+        """Checks, and points without a check."""
+        checks: dict[int, list[str]] = {}
+        for expectation in self.expectations:
+            checks.setdefault(id(expectation.target), []).append(expectation.node_id)
+        targets: list[Point | Combination] = [*self.points, *self.combinations]
+        combined = {id(combination) for combination in self.combinations}
+        return [
+            node
+            for target in targets
+            for node in checks.get(id(target), [] if id(target) in combined else [target.node_id])
+        ]
+
+
+def collect(specs: Sequence[SpecFile], access: Access, keywords: str = "") -> Collection:
+    """The points of specifications that ``[patches] select`` and ``-k`` keep.
+
+    Args:
+        specs: validated specifications.
+        access: how their sources may be reached.
+        keywords: a ``-k`` expression.
+
+    Raises:
+        SpecError: a source is not what a specification says.
+        UsageError: the expression is malformed.
+        NothingCollectedError: no point is left.
+    """
+    matches = compile_keywords(keywords)
+    opener = Opener(access)
+    parts = [_collect_one(spec, opener, matches) for spec in specs]
+    collection = Collection(
+        specs=tuple(specs),
+        points=tuple(point for part in parts for point in part.points),
+        combinations=tuple(c for part in parts for c in part.combinations),
+        expectations=tuple(e for part in parts for e in part.expectations),
+        deselected=sum(part.deselected for part in parts),
+    )
+    if not collection.points:
+        raise _nothing(collection, keywords)
+    return collection
+
+
+def _collect_one(spec: SpecFile, opener: Opener, matches: Matcher) -> Collection:
+    everything = points_of(spec, opener)
+    points = selected(spec, everything)
+    combinations = combinations_of(spec, points)
+    expectations = expectations_of(spec, everything, combinations_of(spec, everything))
+    return _select_nodes(spec, points, combinations, expectations, matches)
+
+
+def _select_nodes(
+    spec: SpecFile,
+    points: Sequence[Point],
+    combinations: Sequence[Combination],
+    expectations: Sequence[Expectation],
+    matches: Matcher,
+) -> Collection:
+    """Keep the matching nodes, and every point that a kept node needs."""
+    by_id = {target.id: target for target in (*points, *combinations)}
+    kept = [
+        expectation
+        for expectation in expectations
+        if expectation.target.id in by_id
+        and matches(expectation.node_id, expectation.target.labels)
+    ]
+    needed = {expectation.target.id for expectation in kept}
+    for combination in combinations:
+        if combination.id in needed:
+            needed |= {point.id for point in combination.points}
+    kept_points = [p for p in points if p.id in needed or matches(p.node_id, p.labels)]
+    computed = {point.id for point in kept_points}
+    return Collection(
+        specs=(spec,),
+        points=tuple(kept_points),
+        combinations=tuple(
+            c for c in combinations if all(point.id in computed for point in c.points)
+        ),
+        expectations=tuple(kept),
+        deselected=len(points) - len(kept_points),
+    )
+
+
+def _nothing(collection: Collection, keywords: str) -> NothingCollectedError:
+    names = ", ".join(spec.name for spec in collection.specs) or "no specification"
+    if collection.deselected:
+        problem = f"-k {keywords!r} selects none of the {collection.deselected} points"
+        return NothingCollectedError(f"{names}: {problem}", "`fitspec collect` lists them")
+    return NothingCollectedError(f"{names}: no points", "loosen [patches] select")

@@ -1,0 +1,248 @@
+"""``[[expect]]`` blocks, inline or as tables, resolved to the points they speak of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fitspec.collect.points import Combination, Point, cases_of, substitute
+from fitspec.results import Band, Label
+from fitspec.sources import Row, read_table
+from fitspec.sources.pattern import label_value
+from fitspec.spec import SpecFile
+from fitspec.spec.locate import KeyPath
+from fitspec.spec.models import BANDS, QUANTITIES, Expect
+from fitspec.spec.problems import nearest
+
+BAND_SUFFIXES = ("m2", "m1", "0", "p1", "p2")
+"""Columns of a band in a table: ``CLs_exp_m2`` (-2 sigma) to ``CLs_exp_p2``."""
+
+AT_MU = ("CLs_obs", "CLs_exp", "p_b", "excluded")
+"""Quantities that belong to a tested POI value."""
+
+
+@dataclass(frozen=True, eq=False)
+class Expectation:
+    """An expected value of one quantity of one point (or combination).
+
+    Attributes:
+        target: what it speaks of.
+        quantity: its name in the specification language.
+        value: number, band or boolean.
+        mu: the POI value it belongs to, where it belongs to one.
+        rtol: relative tolerance.
+        atol: absolute tolerance.
+        source: where the value comes from.
+        xfail: why it is known to differ.
+    """
+
+    target: Point | Combination
+    quantity: str
+    value: float | bool | Band
+    mu: float | None
+    rtol: float
+    atol: float
+    source: str | None
+    xfail: str | None
+
+    @property
+    def node_id(self) -> str:
+        """``spec::point::quantity``."""
+        return f"{self.target.node_id}::{self.quantity}"
+
+
+def expectations_of(
+    spec: SpecFile, points: Sequence[Point], combinations: Sequence[Combination]
+) -> list[Expectation]:
+    """All expectations of a specification.
+
+    Args:
+        spec: the specification.
+        points: all its points, selected or not.
+        combinations: all its combinations.
+
+    Raises:
+        SpecError: an expectation that speaks of no point, of several, or of a quantity that the
+            specification does not ask for.
+    """
+    targets = _Targets(points, combinations)
+    found: list[Expectation] = []
+    for index, expect in enumerate(spec.spec.expect):
+        key: KeyPath = ("expect", index)
+        for block in _per_case(spec, expect):
+            if block.point is not None:
+                target = targets.by_id(block.point)
+                if target is None:
+                    remedy = nearest(block.point, list(targets.ids)) or "`fitspec collect` lists all"
+                    raise spec.error((*key, "point"), f"there is no point {block.point!r}", remedy)
+                found += _expectations(spec, key, block, target, block.quantities, block.mu)
+            else:
+                found += _from_table(spec, key, block, targets)
+    return found
+
+
+class _Targets:
+    """Points and combinations by id and by labels."""
+
+    def __init__(self, points: Sequence[Point], combinations: Sequence[Combination]) -> None:
+        self.all: list[Point | Combination] = [*points, *combinations]
+        self.ids = {target.id: target for target in self.all}
+        self.labels = list(dict.fromkeys(k for target in self.all for k in target.labels))
+
+    def by_id(self, name: str) -> Point | Combination | None:
+        return self.ids.get(name)
+
+    def by_labels(self, labels: Mapping[str, Label]) -> list[Point | Combination]:
+        """Targets with these labels; of points and combinations, those with no label more."""
+        matching = [
+            target
+            for target in self.all
+            if all(k in target.labels and target.labels[k] == v for k, v in labels.items())
+        ]
+        exact = [target for target in matching if len(target.labels) == len(labels)]
+        return exact or matching
+
+
+def _per_case(spec: SpecFile, expect: Expect) -> Iterator[Expect]:
+    """An expectation with ``{key}`` in its strings, once for each case; any other as it is."""
+    texts = {
+        name: value
+        for name in ("point", "table", "source", "xfail")
+        if isinstance(value := getattr(expect, name), str)
+    }
+    keys = [key for key in spec.spec.parametrize if any(f"{{{key}}}" in t for t in texts.values())]
+    if not keys:
+        yield expect
+        return
+    used = dict.fromkeys(tuple((key, case[key]) for key in keys) for case in cases_of(spec))
+    for values in used:
+        filled = {name: substitute(text, dict(values)) for name, text in texts.items()}
+        yield expect.model_copy(update=filled)
+
+
+def _expectations(
+    spec: SpecFile,
+    key: KeyPath,
+    expect: Expect,
+    target: Point | Combination,
+    quantities: Mapping[str, Any],
+    mu: float | None,
+) -> Iterator[Expectation]:
+    for quantity, value in quantities.items():
+        _require_asked(spec, (*key, quantity), quantity)
+        yield Expectation(
+            target,
+            quantity,
+            value,
+            _tested_mu(spec, key, mu) if quantity in AT_MU else None,
+            expect.rtol,
+            expect.atol,
+            expect.source,
+            expect.xfail,
+        )
+
+
+def _require_asked(spec: SpecFile, key: KeyPath, quantity: str) -> None:
+    asked = spec.spec
+    missing = {
+        "CLs_obs": not asked.poi.values,
+        "CLs_exp": not asked.poi.values,
+        "p_b": not asked.poi.values,
+        "excluded": not asked.poi.values,
+        "p0": asked.inference.test_statistic != "q0",
+        "upper_limit_obs": asked.poi.upper_limit is None,
+        "upper_limit_exp": asked.poi.upper_limit is None,
+        "upper_limit_xsec_obs": asked.poi.upper_limit is None or asked.cross_section is None,
+        "upper_limit_xsec_exp": asked.poi.upper_limit is None or asked.cross_section is None,
+    }
+    if missing.get(quantity):
+        remedy = {
+            "p0": 'set inference.test_statistic = "q0"',
+            "upper_limit_obs": "set poi.upper_limit",
+            "upper_limit_exp": "set poi.upper_limit",
+            "upper_limit_xsec_obs": "set poi.upper_limit and [cross_section]",
+            "upper_limit_xsec_exp": "set poi.upper_limit and [cross_section]",
+        }.get(quantity, "set poi.test")
+        raise spec.error(key, f"{quantity} is expected but not asked for", remedy)
+
+
+def _tested_mu(spec: SpecFile, key: KeyPath, mu: float | None) -> float:
+    tested = spec.spec.poi.values
+    if mu is None and len(tested) == 1:
+        return tested[0]
+    wanted = 1.0 if mu is None else mu
+    if wanted not in tested:
+        listed = ", ".join(f"{value:g}" for value in tested[:5])
+        raise spec.error((*key, "mu"), f"mu = {wanted:g} is not tested", f"tested are {listed}")
+    return wanted
+
+
+def _from_table(
+    spec: SpecFile, key: KeyPath, expect: Expect, targets: _Targets
+) -> Iterator[Expectation]:
+    table = expect.table or ""
+    with spec.at(*key, "table"):
+        rows = read_table(spec.path.parent / table)
+    for row in rows:
+        labels, quantities, mu, name = _cells(spec, key, table, row, targets.labels)
+        if name is not None:
+            target = targets.by_id(name)
+            found = [] if target is None else [target]
+        else:
+            found = targets.by_labels(labels)
+        where = f"{table}:{row.line}"
+        if not found:
+            what = name or ", ".join(f"{k} = {v}" for k, v in labels.items())
+            raise spec.error((*key, "table"), f"{where}: no point has {what}", "correct the row")
+        if len(found) > 1:
+            missing = sorted(set(found[0].labels) - set(labels))
+            raise spec.error(
+                (*key, "table"),
+                f"{where}: {len(found)} points match",
+                f"add the column {', '.join(missing)}",
+            )
+        yield from _expectations(spec, key, expect, found[0], quantities, mu or expect.mu)
+
+
+def _cells(
+    spec: SpecFile, key: KeyPath, table: str, row: Row, labels: Sequence[str]
+) -> tuple[dict[str, Label], dict[str, Any], float | None, str | None]:
+    """A row's labels, quantities, POI value and point id."""
+    found_labels: dict[str, Label] = {}
+    numbers: dict[str, float | bool] = {}
+    bands = {f"{band}_{suffix}": band for band in BANDS for suffix in BAND_SUFFIXES}
+    scalars = [quantity for quantity in QUANTITIES if quantity not in BANDS]
+    for column, cell in row.cells.items():
+        if column in labels:
+            found_labels[column] = label_value(cell)
+        elif column in scalars or column in bands or column == "mu":
+            numbers[column] = _number(spec, key, f"{table}:{row.line}", column, cell)
+        elif column != "point":
+            remedy = nearest(column, [*labels, *scalars, *bands, "mu", "point"])
+            problem = f"{table}: column {column!r} is neither a label nor a quantity"
+            raise spec.error((*key, "table"), problem, remedy)
+    quantities: dict[str, Any] = {name: numbers[name] for name in scalars if name in numbers}
+    for band in BANDS:
+        columns = [f"{band}_{suffix}" for suffix in BAND_SUFFIXES]
+        present = [column for column in columns if column in numbers]
+        if present and present != columns:
+            raise spec.error(
+                (*key, "table"), f"{table}:{row.line}: {band} needs {', '.join(columns)}"
+            )
+        if present:
+            quantities[band] = tuple(numbers[column] for column in columns)
+    mu = numbers.get("mu")
+    return found_labels, quantities, mu, row.cells.get("point")
+
+
+def _number(
+    spec: SpecFile, key: KeyPath, where: str, column: str, cell: str
+) -> float | bool:
+    if column == "excluded" and cell in {"true", "false"}:
+        return cell == "true"
+    value = label_value(cell)
+    if isinstance(value, str) or column == "excluded":
+        kind = "true or false" if column == "excluded" else "a number"
+        raise spec.error((*key, "table"), f"{where}: {column} = {cell!r} is not {kind}")
+    return float(value)

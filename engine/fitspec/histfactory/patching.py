@@ -1,0 +1,79 @@
+"""JSON Patch (RFC 6902) as published likelihoods use it, with errors that name the operation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonpatch
+import jsonpointer
+import orjson
+
+from fitspec.errors import PatchError
+
+PROTECTED = "/observations"
+"""A signal hypothesis never changes the data."""
+
+
+def apply_patch(workspace: bytes, patch: bytes, name: str) -> dict[str, Any]:
+    """A workspace with its signal.
+
+    Args:
+        workspace: JSON of the background-only workspace.
+        patch: JSON of the list of operations.
+        name: the patch's name, for messages.
+
+    Returns:
+        the patched workspace, freshly parsed: the caller may change it.
+
+    Raises:
+        PatchError: naming patch, operation and path: it is malformed, points to nothing, or
+            touches the observations.
+    """
+    try:
+        operations = orjson.loads(patch)
+    except orjson.JSONDecodeError as error:
+        raise PatchError(f"not valid JSON: {error}", name) from error
+    if not isinstance(operations, list) or not all(isinstance(op, dict) for op in operations):
+        raise PatchError("a patch is a JSON list of operations", name)
+    content: dict[str, Any] = orjson.loads(workspace)
+    for index, operation in enumerate(operations):
+        _apply_operation(content, operation, index, name)
+    return content
+
+
+def require_poi(workspace: dict[str, Any], poi: str, name: str) -> None:
+    """Raise :class:`PatchError` unless some sample carries the POI."""
+    for channel in workspace["channels"]:
+        for sample in channel["samples"]:
+            if any(modifier["name"] == poi for modifier in sample["modifiers"]):
+                return
+    what = f"no sample carries the POI {poi!r}" if poi else "the measurement names no POI"
+    raise PatchError(f"{what} after the patch", name)
+
+
+def _apply_operation(
+    content: dict[str, Any], operation: dict[str, Any], index: int, name: str
+) -> None:
+    where = f"operation {index} {operation.get('op')!r}"
+    path = str(operation.get("path", ""))
+    touched = [path, str(operation["from"])] if operation.get("op") == "move" else [path]
+    if any(_is_protected(pointer) for pointer in touched):
+        problem = "changes the observed data, which no signal hypothesis may do"
+        raise PatchError(problem, name, where, path)
+    try:
+        jsonpatch.JsonPatch([operation]).apply(content, in_place=True)
+    except (
+        jsonpatch.JsonPatchException,
+        jsonpointer.JsonPointerException,
+        KeyError,
+        TypeError,
+        ValueError,
+        IndexError,
+        AttributeError,
+    ) as error:
+        problem = str(error).strip("'\"") or type(error).__name__
+        raise PatchError(f"cannot be applied: {problem}", name, where, path) from error
+
+
+def _is_protected(pointer: str) -> bool:
+    return pointer in {"", PROTECTED} or pointer.startswith(f"{PROTECTED}/")

@@ -1,0 +1,71 @@
+"""Asymptotic distributions of q_mu and q~_mu: Cowan, Cranmer, Gross, Vitells, arXiv:1007.1727."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from fitspec.errors import InferenceError
+from fitspec.results import Band
+
+SIGMAS = (-2, -1, 0, 1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class PValues:
+    """p-values of one test: p_sb, p_b (CLb = 1 - p_b), CLs = p_sb / CLb, and the expected band."""
+
+    p_sb: float
+    p_b: float
+    CLs: float
+    CLs_exp: Band
+
+
+def p_values(q: float, q_asimov: float, test_statistic: str) -> PValues:
+    """p-values of an observed test statistic.
+
+    With sigma from the background-only Asimov data, mu / sigma = sqrt(q_asimov), both test
+    statistics become a normal variable ``t`` under background only, shifted by sqrt(q_asimov)
+    under signal + background:
+
+    - ``q`` (eq. 14, 57-58), and ``qtilde`` (eq. 16) where q <= mu^2/sigma^2:
+      t = sqrt(q) - sqrt(q_asimov);
+    - ``qtilde`` above that (eq. 64-66): t = (q - q_asimov) / (2 sqrt(q_asimov)).
+
+    Args:
+        q: observed test statistic, at least 0.
+        q_asimov: the same for the background-only Asimov data, at least 0.
+        test_statistic: ``q`` or ``qtilde``.
+
+    Raises:
+        InferenceError: the test has no power at all (q_asimov = 0, but q > 0).
+    """
+    root, root_asimov = math.sqrt(q), math.sqrt(q_asimov)
+    if test_statistic == "q" or root <= root_asimov:
+        t = root - root_asimov
+    elif root_asimov > 0:
+        t = (q - q_asimov) / (2 * root_asimov)
+    else:
+        raise InferenceError(
+            f"q = {q:.3g} but its Asimov value is 0: signal and background predict the same",
+            "check that the patch adds a signal",
+        )
+    band = tuple(_cls(-float(n), root_asimov) for n in SIGMAS)
+    return PValues(
+        p_sb=math.exp(_log_tail(t + root_asimov)),
+        p_b=math.exp(_log_tail(-t)),
+        CLs=_cls(t, root_asimov),
+        CLs_exp=band,  # type: ignore[arg-type]
+    )
+
+
+def _cls(t: float, root_asimov: float) -> float:
+    """p_sb / (1 - p_b), as a difference of logarithms: both may be far too small for a ratio."""
+    return math.exp(_log_tail(t + root_asimov) - _log_tail(t))
+
+
+def _log_tail(x: float) -> float:
+    """ln P(X >= x) of a standard normal variable."""
+    from scipy.special import log_ndtr
+
+    return float(log_ndtr(-x))

@@ -1,0 +1,1 @@
+"""Likelihoods that inference can use."""

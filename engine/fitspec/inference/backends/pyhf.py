@@ -1,0 +1,141 @@
+"""pyhf as a backend: its model, its fits, its minimisers, unchanged."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from fitspec.errors import InferenceError, MissingExtraError
+from fitspec.inference.likelihood import Minimum
+from fitspec.inference.question import Question
+
+MAX_ITERATIONS = 100_000
+MINUIT_TOLERANCE = 0.1
+"""Both are pyhf's defaults, made explicit."""
+
+
+@contextlib.contextmanager
+def open_likelihood(workspace: dict[str, Any], question: Question) -> Iterator[PyhfLikelihood]:
+    """The likelihood of a patched workspace; pyhf's global state is as before afterwards.
+
+    Args:
+        workspace: patched workspace.
+        question: measurement, interpolation codes, tensor library and optimizer.
+
+    Raises:
+        InferenceError: pyhf cannot build this model.
+        MissingExtraError: the tensor library or the optimizer is not installed.
+    """
+    with _pyhf_state(question.tensor, question.optimizer):
+        yield PyhfLikelihood(workspace, question)
+
+
+class PyhfLikelihood:
+    """A pyhf model and its data as a :class:`fitspec.inference.likelihood.Likelihood`."""
+
+    def __init__(self, workspace: dict[str, Any], question: Question) -> None:
+        import pyhf
+
+        settings = {
+            "normsys": {"interpcode": question.normsys},
+            "histosys": {"interpcode": question.histosys},
+        }
+        try:
+            # the background was validated before; the model with its signal is validated here
+            pyhf_workspace = pyhf.Workspace(workspace, validate=False)
+            self._model = pyhf_workspace.model(
+                measurement_name=question.measurement, modifier_settings=settings
+            )
+            self.observed = pyhf_workspace.data(self._model)
+        except (KeyError, IndexError, TypeError, ValueError, *_pyhf_errors()) as error:
+            raise InferenceError(f"pyhf cannot build the model: {_first_line(error)}") from error
+        config = self._model.config
+        if config.suggested_fixed()[config.poi_index]:
+            raise InferenceError(
+                f"the measurement fixes the POI {config.poi_name!r}", "unfix it in the workspace"
+            )
+        low, high = config.suggested_bounds()[config.poi_index]
+        self.poi_bounds = (float(low), float(high))
+
+    def fit(self, data: Any, mu: float | None = None, start: Any = None) -> Minimum:
+        """See :meth:`fitspec.inference.likelihood.Likelihood.fit`."""
+        import pyhf
+
+        init = [float(value) for value in start] if start is not None else None
+        options = {"return_fitted_val": True, "return_result_obj": True}
+        try:
+            if mu is None:
+                found = pyhf.infer.mle.fit(data, self._model, init, **options)
+            else:
+                found = pyhf.infer.mle.fixed_poi_fit(mu, data, self._model, init, **options)
+        except pyhf.exceptions.FailedMinimization as error:
+            what = "the free fit" if mu is None else f"the fit at mu = {mu:g}"
+            raise InferenceError(
+                f"{what} did not converge: {_first_line(error)}", 'try optimizer = "minuit"'
+            ) from error
+        parameters, twice_nll, details = found
+        minuit = details.get("minuit")
+        iterations = details.get("nit")
+        return Minimum(
+            parameters=parameters,
+            poi=float(parameters[self._model.config.poi_index]),
+            twice_nll=float(twice_nll),
+            iterations=None if iterations is None else int(iterations),
+            edm=None if minuit is None else float(minuit.fmin.edm),
+        )
+
+    def asimov(self, parameters: Any) -> Any:
+        """See :meth:`fitspec.inference.likelihood.Likelihood.asimov`."""
+        return self._model.expected_data(parameters)
+
+
+@contextlib.contextmanager
+def _pyhf_state(tensor: str, optimizer: str) -> Iterator[None]:
+    """pyhf keeps its tensor library and optimizer in a module: set them, and put them back."""
+    import pyhf
+
+    logger = logging.getLogger("pyhf")
+    before, level = pyhf.get_backend(), logger.level
+    logger.setLevel(logging.CRITICAL)  # a failed fit is reported with its point, not on stderr
+    try:
+        pyhf.set_backend(tensor, _optimizer(optimizer), precision="64b")
+        yield
+    except pyhf.exceptions.ImportBackendError as error:
+        raise MissingExtraError(*_EXTRAS[tensor]) from error
+    finally:
+        pyhf.set_backend(*before)
+        logger.setLevel(level)
+
+
+_EXTRAS = {"jax": ("jax", "jax"), "minuit": ("iminuit", "minuit")}
+
+
+def _optimizer(name: str) -> Any:
+    import pyhf
+
+    if name == "scipy":
+        return pyhf.optimize.scipy_optimizer(maxiter=MAX_ITERATIONS)
+    try:
+        return pyhf.optimize.minuit_optimizer(maxiter=MAX_ITERATIONS, tolerance=MINUIT_TOLERANCE)
+    except (ImportError, pyhf.exceptions.ImportBackendError) as error:
+        raise MissingExtraError(*_EXTRAS["minuit"]) from error
+
+
+def _pyhf_errors() -> tuple[type[Exception], ...]:
+    import pyhf
+
+    return (
+        pyhf.exceptions.InvalidMeasurement,
+        pyhf.exceptions.InvalidModel,
+        pyhf.exceptions.InvalidModifier,
+        pyhf.exceptions.InvalidNameReuse,
+        pyhf.exceptions.InvalidSpecification,
+        pyhf.exceptions.UnspecifiedPOI,
+        pyhf.exceptions.Unsupported,
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).strip().splitlines()[0]

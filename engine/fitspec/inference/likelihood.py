@@ -1,0 +1,51 @@
+"""The seam between inference and backends: what a likelihood must be able to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Minimum:
+    """A minimum of -2 ln L that its minimiser calls converged.
+
+    Attributes:
+        parameters: (P,) best-fit parameters, in the backend's own array type.
+        poi: best-fit (or fixed) POI.
+        twice_nll: -2 ln L, constraint terms included.
+        iterations: of the minimiser; None where it does not count them.
+        edm: estimated distance to the minimum; None where the minimiser has none.
+    """
+
+    parameters: Any
+    poi: float
+    twice_nll: float
+    iterations: int | None
+    edm: float | None
+
+
+class Likelihood(Protocol):
+    """A HistFactory likelihood with one POI; data are in the backend's own array type."""
+
+    poi_bounds: tuple[float, float]
+    observed: Any
+    """Observed main and auxiliary data."""
+
+    def fit(self, data: Any, mu: float | None = None, start: Any = None) -> Minimum:
+        """Minimise -2 ln L.
+
+        Args:
+            data: observed or Asimov data.
+            mu: value at which the POI is fixed; None lets it float.
+            start: (P,) starting values; None for the measurement's.
+
+        Raises:
+            InferenceError: the minimiser did not converge.
+        """
+
+    def asimov(self, parameters: Any) -> Any:
+        """The data that these parameters predict exactly, auxiliary data included."""
+
+
+DataName = Literal["observed", "asimov"]

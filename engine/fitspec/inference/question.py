@@ -1,0 +1,30 @@
+"""What is asked of one likelihood: all that, besides workspace and patch, decides its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Builtins only, so that it travels to any worker as a dictionary.
+
+    Attributes:
+        measurement: name of the measurement.
+        mus: POI values to test.
+        test_statistic: ``q`` or ``qtilde``.
+        normsys: interpolation code of normsys modifiers.
+        histosys: interpolation code of histosys modifiers.
+        backend: ``pyhf``.
+        tensor: pyhf's tensor library.
+        optimizer: pyhf's optimizer.
+    """
+
+    measurement: str
+    mus: tuple[float, ...]
+    test_statistic: str
+    normsys: str
+    histosys: str
+    backend: str
+    tensor: str
+    optimizer: str

@@ -1,0 +1,291 @@
+"""What a run yields: frozen dataclasses, from a single fit up to the whole report.
+
+Numbers that were not asked for are None; a number that is not finite never gets here (the point
+becomes an error with its reason instead).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fitspec.errors import InferenceError
+
+Label = str | int | float
+Band = tuple[float, float, float, float, float]
+"""Five expected values for -2, -1, 0, +1, +2 sigma of the background-only hypothesis."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitResult:
+    """One maximum-likelihood fit.
+
+    Attributes:
+        kind: ``free`` (POI profiled) or ``conditional`` (POI fixed at ``mu``).
+        data: ``observed``, or the background-only ``asimov`` data set.
+        mu: the fixed POI, or None for a free fit.
+        twice_nll: -2 ln L at the minimum, constraint terms included.
+        converged: the minimiser's own verdict.
+        iterations: of the minimiser; None where it does not count them.
+        edm: estimated vertical distance to the minimum; None where the minimiser has none.
+    """
+
+    kind: Literal["free", "conditional"]
+    data: Literal["observed", "asimov"]
+    mu: float | None
+    twice_nll: float
+    converged: bool
+    iterations: int | None
+    edm: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class HypothesisTest:
+    """One hypothesis test of a POI value, arXiv:1007.1727.
+
+    Attributes:
+        mu: tested value of the POI.
+        CLs_obs: p_sb / (1 - p_b).
+        CLs_exp: expected CLs at -2..+2 sigma, eq. 89.
+        p_sb: P(q >= q_obs) under signal + background.
+        p_b: P(q < q_obs) under background only; the literature's CLb is 1 - p_b.
+        q: observed test statistic (q_mu or q~_mu, eq. 14 and 16).
+        q_asimov: the same for the background-only Asimov data.
+    """
+
+    mu: float
+    CLs_obs: float
+    CLs_exp: Band
+    p_sb: float
+    p_b: float
+    q: float
+    q_asimov: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Everything computed for one point, whoever computed it; what the result store keeps.
+
+    Attributes:
+        status: ``ok``, or ``error`` with the reason in ``error``.
+        tests: one a tested POI value.
+        upper_limit_obs: observed upper limit on the POI.
+        upper_limit_exp: expected upper limits at -2..+2 sigma.
+        upper_limit_xsec_obs: observed upper limit in pb.
+        upper_limit_xsec_exp: expected upper limits at -2..+2 sigma, in pb.
+        mu_hat: best-fit POI of the free fit to the observed data.
+        fits: every fit that entered the numbers.
+        notes: what a careful reader should know about these numbers.
+        seconds: wall time on the worker.
+        worker: ``host:pid``.
+        error: why there are no numbers, or None.
+    """
+
+    status: Literal["ok", "error"]
+    tests: tuple[HypothesisTest, ...] = ()
+    upper_limit_obs: float | None = None
+    upper_limit_exp: Band | None = None
+    upper_limit_xsec_obs: float | None = None
+    upper_limit_xsec_exp: Band | None = None
+    mu_hat: float | None = None
+    fits: tuple[FitResult, ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    worker: str = ""
+    error: str | None = None
+
+    @classmethod
+    def failed(cls, reason: str, seconds: float = 0.0, worker: str = "") -> Outcome:
+        """An outcome without numbers, for a reason."""
+        return cls("error", seconds=seconds, worker=worker, error=reason)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Outcome:
+        """Rebuild what :meth:`to_dict` wrote; raises TypeError or KeyError on anything else."""
+        tests = [{**test, "CLs_exp": tuple(test["CLs_exp"])} for test in data["tests"]]
+        bands = {
+            name: tuple(data[name]) if data[name] is not None else None
+            for name in ("upper_limit_exp", "upper_limit_xsec_exp")
+        }
+        return cls(
+            **{
+                **data,
+                **bands,
+                "tests": tuple(HypothesisTest(**test) for test in tests),
+                "fits": tuple(FitResult(**fit) for fit in data["fits"]),
+                "notes": tuple(data["notes"]),
+            }
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Builtins only, ready for JSON and for any transport."""
+        return dataclasses.asdict(self)
+
+    def require_finite(self) -> None:
+        """Raise :class:`InferenceError` naming the first number that is not finite."""
+        for name, number in _numbers("", self.to_dict()):
+            if not math.isfinite(number):
+                raise InferenceError(f"{name} is {number}")
+
+
+@dataclass(frozen=True, slots=True)
+class PointResult:
+    """A point of a specification and its outcome.
+
+    Attributes:
+        spec: the specification as the user named it.
+        id: parametrize values and patch name joined by ``::``.
+        labels: parametrize values and patch labels.
+        outcome: the numbers, or the reason why there are none.
+        cached: the outcome came from the result store.
+    """
+
+    spec: str
+    id: str
+    labels: Mapping[str, Label]
+    outcome: Outcome
+    cached: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """One flat record of results.json."""
+        record = {"spec": self.spec, "id": self.id, "labels": dict(self.labels)}
+        return record | self.outcome.to_dict() | {"cached": self.cached}
+
+
+@dataclass(frozen=True, slots=True)
+class Combined:
+    """A signal point's best case: the one with the lowest median expected CLs.
+
+    Attributes:
+        spec: the specification as the user named it.
+        id: the signal point, without the combined label.
+        labels: labels of the signal point, the chosen value of the combined one included.
+        chosen: id of the chosen point.
+        candidates: ids of all points it was chosen from.
+        result: the chosen point's result.
+    """
+
+    spec: str
+    id: str
+    chosen: str
+    candidates: tuple[str, ...]
+    result: PointResult
+
+    def to_dict(self) -> dict[str, Any]:
+        """One flat record of results.json."""
+        return {
+            "spec": self.spec,
+            "id": self.id,
+            "labels": dict(self.result.labels),
+            "chosen": self.chosen,
+            "candidates": list(self.candidates),
+        }
+
+
+CheckOutcome = Literal["passed", "failed", "xfailed", "xpassed", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One quantity of one point against its expectation; ``outcome`` is pytest's word.
+
+    ``expected`` and ``actual`` are numbers, five-element bands, or booleans (``excluded``).
+    ``reason`` is the xfail reason, or why there is no actual value.
+    """
+
+    spec: str
+    id: str
+    quantity: str
+    mu: float | None
+    expected: float | bool | Band
+    actual: float | bool | Band | None
+    rtol: float
+    atol: float
+    outcome: CheckOutcome
+    source: str | None
+    reason: str | None = None
+
+    @property
+    def node_id(self) -> str:
+        """``spec::point::quantity``."""
+        return f"{self.spec}::{self.id}::{self.quantity}"
+
+    @property
+    def relative_difference(self) -> float | None:
+        """Largest |actual - expected| / |expected|; None where that says nothing."""
+        if self.actual is None or isinstance(self.expected, bool):
+            return None
+        pairs = zip(as_band(self.actual), as_band(self.expected), strict=True)
+        return max(
+            abs(a - e) / abs(e) if e else (math.inf if a else 0.0) for a, e in pairs
+        )
+
+
+def as_band(value: float | Band) -> tuple[float, ...]:
+    """A number as a tuple of one; a band as it is."""
+    return value if isinstance(value, tuple) else (value,)
+
+
+@dataclass(frozen=True, slots=True)
+class SpecRecord:
+    """A specification that took part in a run: its name, digest of its text, and analysis."""
+
+    path: str
+    sha256: str
+    analysis: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """All of a run; what every report is made from.
+
+    Attributes:
+        specs: the specifications.
+        environment: versions, backend and endpoint, as strings.
+        points: one a selected point; not computed ones are errors that say so.
+        combined: best-expected choices.
+        checks: one a quantity and point.
+        deselected: points left out by the selection.
+        seconds: wall time.
+        interrupted: the run was stopped before its end.
+    """
+
+    specs: tuple[SpecRecord, ...]
+    environment: Mapping[str, str]
+    points: tuple[PointResult, ...]
+    combined: tuple[Combined, ...]
+    checks: tuple[CheckResult, ...]
+    deselected: int
+    seconds: float
+    interrupted: bool = False
+
+    def count(self, outcome: CheckOutcome) -> int:
+        """Checks with this outcome."""
+        return sum(check.outcome == outcome for check in self.checks)
+
+    @property
+    def failed_points(self) -> tuple[PointResult, ...]:
+        """Points without numbers."""
+        return tuple(point for point in self.points if point.outcome.status == "error")
+
+    @property
+    def ok(self) -> bool:
+        """Every point has its numbers and every check holds."""
+        return not (self.failed_points or self.count("failed") or self.count("error"))
+
+
+def _numbers(name: str, value: Any) -> list[tuple[str, float]]:
+    if isinstance(value, float):
+        return [(name, value)]
+    if isinstance(value, Mapping):
+        return [pair for key, item in value.items() for pair in _numbers(_join(name, key), item)]
+    if isinstance(value, list | tuple):
+        return [pair for i, item in enumerate(value) for pair in _numbers(f"{name}[{i}]", item)]
+    return []
+
+
+def _join(parent: str, key: str) -> str:
+    return f"{parent}.{key}" if parent else key

@@ -1,0 +1,41 @@
+"""CSV tables: published numbers with their source in comment lines."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from fitspec.errors import SourceError
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: its 1-based line in the file and its cells by column; empty cells are left out."""
+
+    line: int
+    cells: dict[str, str]
+
+
+def read_table(path: Path) -> list[Row]:
+    """Rows of a CSV file with a header line; lines that start with ``#`` are comments.
+
+    Raises:
+        SourceError: it cannot be read, or a row has more or fewer cells than the header.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"table {path.name!r} cannot be read: {error}", "check the path") from error
+    numbered = [(i, line) for i, line in enumerate(lines, 1) if line.strip() and line[0] != "#"]
+    if not numbered:
+        raise SourceError(f"table {path.name!r} is empty", "its first line names the columns")
+    header = [column.strip() for column in next(csv.reader([numbered[0][1]]))]
+    rows = []
+    for number, line in numbered[1:]:
+        cells = [cell.strip() for cell in next(csv.reader([line]))]
+        if len(cells) != len(header):
+            problem = f"{path.name}:{number}: {len(cells)} cells, but {len(header)} columns"
+            raise SourceError(problem, "give every column a cell; it may be empty")
+        rows.append(Row(number, {k: v for k, v in zip(header, cells, strict=True) if v}))
+    return rows

@@ -1,0 +1,208 @@
+"""Specification files: finding them, reading them, and pointing into them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from fitspec.errors import SourceError, SpecError, SpecErrors, UsageError
+from fitspec.spec.locate import KeyPath, key_lines
+from fitspec.spec.models import SCHEMA_VERSION, Spec
+from fitspec.spec.problems import Problem, nearest, problems_of
+
+_LOOKS_LIKE_A_SPEC = re.compile(r"^\s*[\"']?fitspec[\"']?\s*=", re.MULTILINE)
+_TOML_POSITION = re.compile(r"^(?P<problem>.*) \(at line (?P<line>\d+), column \d+\)$")
+
+
+@dataclass(frozen=True)
+class SpecFile:
+    """A validated specification and the text it came from.
+
+    Attributes:
+        name: as the user named it: a relative path, or ``@name`` for a curated one.
+        path: of the file.
+        text: its content.
+        spec: the validated model.
+    """
+
+    name: str
+    path: Path
+    text: str
+    spec: Spec
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @cached_property
+    def _lines(self) -> dict[KeyPath, int]:
+        return key_lines(self.text)
+
+    def error(
+        self, key: KeyPath, problem: str, remedy: str = "", kind: type[SpecError] = SpecError
+    ) -> SpecError:
+        """An error that points to a key (or, where it is not written out, to its table)."""
+        return _spec_error(self.name, self._lines, Problem(key, problem, remedy), kind)
+
+    @contextmanager
+    def at(self, *key: str | int) -> Iterator[None]:
+        """Turn a source's error inside the block into one that points to ``key``."""
+        try:
+            yield
+        except SourceError as error:
+            raise self.error(key, error.problem, error.remedy) from error
+
+
+def load_spec(path: Path, name: str | None = None) -> SpecFile:
+    """Read and validate one specification.
+
+    Args:
+        path: the TOML file.
+        name: how to call it in messages and node ids; default: the path as given.
+
+    Raises:
+        SpecError: the file cannot be read, is not TOML, or is not valid (one error).
+        SpecErrors: it is not valid in several places.
+    """
+    name = name if name is not None else path.as_posix()
+    text = _read(path, name)
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _malformed(name, error) from error
+    return _validated(name, path, text, data)
+
+
+def find_specs(arguments: Sequence[str]) -> list[SpecFile]:
+    """All specifications that the command line's arguments name.
+
+    Args:
+        arguments: files, folders (searched for specifications), or ``@name`` for curated ones.
+
+    Raises:
+        UsageError: a path or curated name that does not exist.
+        SpecError, SpecErrors: an invalid specification; all of them are reported together.
+    """
+    found: dict[Path, SpecFile] = {}
+    errors: list[SpecError] = []
+    for argument in arguments:
+        for path, name in _expand(argument):
+            try:
+                found.setdefault(path.resolve(), load_spec(path, name))
+            except SpecErrors as several:
+                errors.extend(several.errors)
+            except SpecError as error:
+                errors.append(error)
+    if errors:
+        raise errors[0] if len(errors) == 1 else SpecErrors(tuple(errors))
+    return list(found.values())
+
+
+def library() -> Path:
+    """Folder of the curated specifications: inside the wheel, or at the root of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "_library"
+    return installed if installed.is_dir() else package.parents[1] / "fitspecs"
+
+
+def _expand(argument: str) -> list[tuple[Path, str]]:
+    if argument.startswith("@"):
+        return [(_curated(argument), argument)]
+    path = Path(argument)
+    if path.is_dir():
+        return [(found, _display(found)) for found in sorted(path.rglob("*.toml")) if _is_spec(found)]
+    if not path.exists():
+        raise UsageError(f"{argument}: no such file or folder", _similar_path(path))
+    return [(path, _display(path))]
+
+
+def _curated(argument: str) -> Path:
+    specs = {path.stem: path for path in sorted(library().glob("*.toml"))}
+    name = argument.removeprefix("@")
+    if name not in specs:
+        guess = nearest(name, list(specs), "@{}") or f"there are @{', @'.join(specs)}"
+        raise UsageError(f"{argument}: no such curated specification", guess)
+    return specs[name]
+
+
+def _is_spec(path: Path) -> bool:
+    """A TOML file is a specification if it has the top-level key ``fitspec``."""
+    text = _read(path, _display(path))
+    if not _LOOKS_LIKE_A_SPEC.search(text):
+        return False
+    try:
+        return "fitspec" in tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return True  # it wants to be one: let load_spec say what is wrong with it
+
+
+def _display(path: Path) -> str:
+    try:
+        return path.resolve().relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return path.as_posix()
+
+
+def _similar_path(path: Path) -> str:
+    if not path.parent.is_dir():
+        return ""
+    return nearest(path.name, [p.name for p in path.parent.iterdir()], str(path.parent / "{}"))
+
+
+def _read(path: Path, name: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SpecError("not UTF-8 text", name, remedy="TOML files are UTF-8") from error
+    except OSError as error:
+        raise SpecError(error.strerror or "cannot be read", name) from error
+
+
+def _malformed(name: str, error: tomllib.TOMLDecodeError) -> SpecError:
+    text = str(error)
+    if found := _TOML_POSITION.match(text):
+        return SpecError(f"not valid TOML: {found['problem']}", name, int(found["line"]))
+    return SpecError(f"not valid TOML: {text}", name)
+
+
+def _validated(name: str, path: Path, text: str, data: dict[str, object]) -> SpecFile:
+    lines = key_lines(text)
+    version = data.get("fitspec")
+    if version is None:
+        problem = Problem(("fitspec",), "required key is missing", f"add fitspec = {SCHEMA_VERSION}")
+        raise _spec_error(name, lines, problem)
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        problem = Problem(
+            ("fitspec",),
+            f"version {version!r} of the specification language is unknown",
+            f"this fitspec reads version {SCHEMA_VERSION}; another release may read yours",
+        )
+        raise _spec_error(name, lines, problem)
+    try:
+        spec = Spec.model_validate(data)
+    except ValidationError as invalid:
+        errors = tuple(_spec_error(name, lines, p) for p in problems_of(invalid, data))
+        raise errors[0] if len(errors) == 1 else SpecErrors(errors) from invalid
+    return SpecFile(name, path, text, spec)
+
+
+def _spec_error(
+    name: str, lines: dict[KeyPath, int], problem: Problem, kind: type[SpecError] = SpecError
+) -> SpecError:
+    return kind(problem.text, name, _line(lines, problem.key), problem.dotted, problem.remedy)
+
+
+def _line(lines: dict[KeyPath, int], key: KeyPath) -> int:
+    """Line of the key, or of the nearest table around it that is written out."""
+    while key and key not in lines:
+        key = key[:-1]
+    return lines.get(key, 1)

@@ -1,0 +1,382 @@
+"""The fit specification, schema version 1, as pydantic models.
+
+The models say what a valid specification *is*; what this version of fitspec can compute is a
+separate question, answered in :mod:`fitspec.plan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from fitspec.results import Band, Label
+
+SCHEMA_VERSION = 1
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+WorkspaceDigest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+Name = Annotated[str, Field(min_length=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Tolerance = Annotated[float, Field(ge=0)]
+
+
+def _one_or_more(value: Any) -> Any:
+    """A single value may stand for a list of one; lists become tuples, as strict mode asks."""
+    if isinstance(value, list):
+        return tuple(value)
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _to_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _selection(value: Any) -> Any:
+    return value if isinstance(value, Mapping | Range) else _one_or_more(value)
+
+
+def _endpoint_alias(kind: Any) -> Any:
+    return "globus-compute" if kind == "funcx" else kind
+
+
+Digests = Annotated[
+    tuple[WorkspaceDigest, ...],
+    BeforeValidator(_one_or_more, json_schema_input_type=WorkspaceDigest | list[WorkspaceDigest]),
+    Field(min_length=1),
+]
+Numbers = Annotated[
+    tuple[float, ...],
+    BeforeValidator(_one_or_more, json_schema_input_type=float | list[float]),
+    Field(min_length=1),
+]
+Labels = Annotated[
+    tuple[Label, ...],
+    BeforeValidator(_to_tuple, json_schema_input_type=list[Label]),
+    Field(min_length=1),
+]
+Names = Annotated[
+    tuple[Name, ...],
+    BeforeValidator(_to_tuple, json_schema_input_type=list[Name]),
+    Field(min_length=1),
+]
+Rows = Annotated[
+    tuple[dict[str, Label], ...],
+    BeforeValidator(_to_tuple, json_schema_input_type=list[dict[str, Label]]),
+    Field(min_length=1),
+]
+FiveNumbers = Annotated[
+    Band,
+    BeforeValidator(
+        _to_tuple,
+        json_schema_input_type=Annotated[list[float], Field(min_length=5, max_length=5)],
+    ),
+]
+
+
+class Model(BaseModel):
+    """Strict, immutable, and closed: an unknown key is an error."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class Analysis(Model):
+    """Which published analysis this is."""
+
+    name: Name
+    """Short identifier, `ATLAS-SUSY-2018-31`."""
+    title: str | None = None
+    references: dict[str, str | int] = {}
+    """Identifiers by service: `arxiv`, `inspire`, `hepdata`, `doi`."""
+
+
+class Workspace(Model):
+    """Where the background-only workspace is, and how to know that it is the right one."""
+
+    path: Name
+    """Path of the workspace inside the archive, or beside the spec if there is none."""
+    archive: Name | None = None
+    """URL, DOI, or local path of an archive (tar, tar.gz, zip) or folder."""
+    digest: Digests | None = None
+    """pyhf's digest of the workspace's canonical JSON; the workspace must have one of these."""
+    sha256: Sha256 | None = None
+    """Digest of the archive's bytes."""
+    measurement: Name | None = None
+    """Name of the measurement; default: the first."""
+
+
+class Range(Model):
+    """An interval of a label."""
+
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    lt: float | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Range:
+        if not self.model_fields_set:
+            raise ValueError("an empty range selects nothing; give ge, gt, le or lt")
+        return self
+
+    def holds(self, value: Label) -> bool:
+        """True if a label value is a number inside the interval."""
+        if isinstance(value, str):
+            return False
+        return (
+            (self.ge is None or value >= self.ge)
+            and (self.gt is None or value > self.gt)
+            and (self.le is None or value <= self.le)
+            and (self.lt is None or value < self.lt)
+        )
+
+
+Selector = Annotated[
+    Range | Annotated[tuple[Label, ...], Field(min_length=1)],
+    BeforeValidator(_selection, json_schema_input_type=Range | Label | list[Label]),
+]
+
+
+class Patches(Model):
+    """Where the signal hypotheses come from: exactly one source."""
+
+    files: Name | None = None
+    """File name pattern in the archive; `{label}` captures a label."""
+    patchset: Name | None = None
+    """A pyhf PatchSet in the archive."""
+    yields: Name | Rows | None = None
+    """Signal yields: a CSV file, or tables with labels and one key per channel."""
+    discovery: Names | None = None
+    """Channels that get one signal event each, for model-independent limits."""
+    labels: Names | None = None
+    """New names for the labels of a patchset, in its order."""
+    select: dict[str, Selector] = {}
+    """Label values, lists of them, or ranges; all must hold."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Patches:
+        sources = ("files", "patchset", "yields", "discovery")
+        given = [name for name in sources if getattr(self, name) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "none"
+            raise ValueError(f"exactly one of {', '.join(sources)} is needed; found {found}")
+        if self.labels is not None and self.patchset is None:
+            raise ValueError("labels renames the labels of a patchset; there is none")
+        return self
+
+
+class Scan(Model):
+    """Equidistant POI values, both ends included."""
+
+    start: float
+    stop: float
+    num: Annotated[int, Field(ge=2, le=10_000)]
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Scan:
+        if self.stop <= self.start:
+            raise ValueError(f"stop = {self.stop} must be above start = {self.start}")
+        return self
+
+    def values(self) -> tuple[float, ...]:
+        """(num,) POI values, as numpy.linspace gives them."""
+        step = (self.stop - self.start) / (self.num - 1)
+        inner = (self.start + i * step for i in range(self.num - 1))
+        return (*inner, self.stop)
+
+
+class Poi(Model):
+    """What is asked about the parameter of interest."""
+
+    test: Numbers | None = None
+    """POI value(s) of the hypothesis test(s); default 1 where neither scan nor limit is asked."""
+    scan: Scan | None = None
+    upper_limit: Fraction | None = None
+    """Confidence level of the upper limit on the POI, `0.95`."""
+
+    @model_validator(mode="after")
+    def _one_list(self) -> Poi:
+        if self.test is not None and self.scan is not None:
+            raise ValueError("test and scan both list POI values; keep one")
+        return self
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """POI values to test, in order."""
+        if self.scan is not None:
+            return self.scan.values()
+        if self.test is not None:
+            return self.test
+        return () if self.upper_limit is not None else (1.0,)
+
+
+class CrossSection(Model):
+    """A table of theory cross-sections, for limits in pb."""
+
+    table: Name
+    """CSV beside the spec: the label column and `xsec_pb`."""
+    on: Name
+    """The label."""
+
+
+class Interpcodes(Model):
+    """Interpolation codes; the defaults are pyhf's."""
+
+    normsys: Literal["code1", "code4"] = "code4"
+    histosys: Literal["code0", "code2", "code4p"] = "code4p"
+
+
+class ToysUntil(Model):
+    """Throw toys until the p-value is known well enough."""
+
+    max: Annotated[int, Field(ge=1)]
+    precision: Fraction
+
+
+class Inference(Model):
+    """How the numbers are made."""
+
+    test_statistic: Literal["q", "qtilde", "q0"] = "qtilde"
+    calculator: Literal["asymptotic", "toys"] = "asymptotic"
+    toys: Annotated[int, Field(ge=1)] | ToysUntil | None = None
+    """Toys per hypothesis, or when to stop."""
+    seed: Annotated[int, Field(ge=0)] | None = None
+    expected: Literal["post-fit", "pre-fit"] = "post-fit"
+    """Where the Asimov data come from: the fit to data (as in pyhf), or the nominal model."""
+    interpcodes: Interpcodes = Interpcodes()
+
+    @model_validator(mode="after")
+    def _toys_are_asked_for(self) -> Inference:
+        if self.calculator == "asymptotic" and (self.toys is not None or self.seed is not None):
+            raise ValueError('toys and seed belong to calculator = "toys"')
+        if self.calculator == "toys" and self.toys is None:
+            raise ValueError('calculator = "toys" needs toys = NUMBER')
+        return self
+
+
+class Backend(Model):
+    """The likelihood and its minimiser."""
+
+    name: Literal["native", "pyhf"] = "pyhf"
+    tensor: Literal["numpy", "jax"] | None = None
+    """pyhf's tensor library; default numpy."""
+    optimizer: Literal["scipy", "minuit"] | None = None
+    """pyhf's optimizer; default scipy."""
+
+    @model_validator(mode="after")
+    def _pyhf_settings(self) -> Backend:
+        if self.name != "pyhf" and (self.tensor is not None or self.optimizer is not None):
+            raise ValueError('tensor and optimizer belong to name = "pyhf"')
+        return self
+
+
+class Endpoint(Model):
+    """Where the fits run."""
+
+    kind: Annotated[Name, BeforeValidator(_endpoint_alias)] = "local"
+    """`local`, `globus-compute` (alias `funcx`), `parsl`, `dask`, or a plugin's name."""
+    workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    name: Name | None = None
+    """A named endpoint of the user's own configuration."""
+    id: Annotated[UUID, Field(strict=False)] | None = None
+    """UUID of a Globus Compute endpoint."""
+    address: Name | None = None
+    """Address of a Dask scheduler."""
+
+
+class Combine(Model):
+    """One result per signal point out of several cases."""
+
+    best_expected: Name
+    """A key of `[parametrize]`; the case with the lowest median expected CLs is chosen."""
+
+
+class Expect(Model):
+    """Expected values: of one point, or of a table with one row a point."""
+
+    point: Name | None = None
+    """A point's id."""
+    table: Name | None = None
+    """CSV beside the spec, joined on its label columns."""
+    mu: float | None = None
+    """The tested POI value that CLs_obs, CLs_exp and p_b belong to; default: the only one, or 1."""
+    CLs_obs: float | None = None
+    CLs_exp: FiveNumbers | None = None
+    p_b: float | None = None
+    p0: float | None = None
+    mu_hat: float | None = None
+    upper_limit_obs: float | None = None
+    upper_limit_exp: FiveNumbers | None = None
+    upper_limit_xsec_obs: float | None = None
+    upper_limit_xsec_exp: FiveNumbers | None = None
+    excluded: bool | None = None
+    """CLs_obs below 1 minus the confidence level of the limit (0.05 without one)."""
+    rtol: Tolerance = 1e-3
+    atol: Tolerance = 0.0
+    source: str | None = None
+    """Where the expected values come from."""
+    xfail: Name | None = None
+    """Why these values are known to differ."""
+
+    @model_validator(mode="after")
+    def _point_or_table(self) -> Expect:
+        if (self.point is None) == (self.table is None):
+            raise ValueError("exactly one of point and table is needed")
+        if self.point is not None and not self.quantities:
+            raise ValueError(f"no quantity to check; give one of {', '.join(QUANTITIES)}")
+        if self.table is not None and self.quantities:
+            raise ValueError("the quantities of a table are its columns, not keys")
+        return self
+
+    @property
+    def quantities(self) -> dict[str, float | bool | Band]:
+        """Expected values by quantity."""
+        return {
+            name: value for name in QUANTITIES if (value := getattr(self, name)) is not None
+        }
+
+
+BANDS = ("CLs_exp", "upper_limit_exp", "upper_limit_xsec_exp")
+QUANTITIES = (
+    "CLs_obs", "CLs_exp", "p_b", "p0", "mu_hat", "upper_limit_obs", "upper_limit_exp",
+    "upper_limit_xsec_obs", "upper_limit_xsec_exp", "excluded",
+)  # fmt: skip
+
+
+class Spec(Model):
+    """A fit specification, schema version 1."""
+
+    fitspec: Literal[1]
+    """Version of the specification language."""
+    analysis: Analysis
+    parametrize: dict[Name, Labels] = {}
+    """Cartesian product of cases; `{key}` may stand in any string below."""
+    workspace: Workspace
+    patches: Patches | None = None
+    poi: Poi = Poi()
+    cross_section: CrossSection | None = None
+    inference: Inference = Inference()
+    backend: Backend = Backend()
+    endpoint: Endpoint = Endpoint()
+    combine: Combine | None = None
+    expect: Annotated[
+        tuple[Expect, ...], BeforeValidator(_to_tuple, json_schema_input_type=list[Expect])
+    ] = ()
+
+    @model_validator(mode="after")
+    def _combined_key_exists(self) -> Spec:
+        if self.combine and self.combine.best_expected not in self.parametrize:
+            raise ValueError(
+                f"combine.best_expected: {self.combine.best_expected!r} is no key of [parametrize]"
+            )
+        return self
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a specification, for editors and other tools."""
+    schema = Spec.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

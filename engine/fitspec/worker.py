@@ -1,0 +1,116 @@
+"""The only function that is ever shipped to a worker, and what it needs.
+
+Payload and answer are builtins only: they pickle between any two Python versions, so that a worker
+of another version can say what is wrong instead of failing to read its orders.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import time
+import traceback
+import warnings
+import zlib
+from dataclasses import replace
+from typing import Any, TypedDict
+
+import fitspec
+from fitspec.errors import ExecutionError, FitspecError
+from fitspec.histfactory import apply_patch, require_poi
+from fitspec.inference import Question, test_hypotheses
+from fitspec.results import Outcome
+
+
+class PointOrder(TypedDict):
+    """One point to compute: its patch and what is asked."""
+
+    patch_name: str
+    patch: bytes
+    question: dict[str, Any]
+
+
+class Payload(TypedDict):
+    """A chunk of points that share a background-only workspace (zlib-compressed JSON)."""
+
+    fitspec: str
+    python: str
+    background: bytes
+    points: list[PointOrder]
+
+
+def payload(background: bytes, points: list[PointOrder]) -> Payload:
+    """Orders for a worker of this very version."""
+    return Payload(
+        fitspec=fitspec.__version__,
+        python=_python(),
+        background=zlib.compress(background, 1),
+        points=points,
+    )
+
+
+def run_chunk(chunk: Payload) -> list[dict[str, Any]]:
+    """Compute the points of a chunk.
+
+    Returns:
+        one :class:`fitspec.results.Outcome` as a dictionary for each point, in order; a point that
+        fails is an outcome with its reason and costs the others nothing.
+
+    Raises:
+        ExecutionError: this worker's versions are not the submitter's.
+    """
+    _require_same_versions(chunk)
+    background = zlib.decompress(chunk["background"])
+    return [_run_point(background, order).to_dict() for order in chunk["points"]]
+
+
+def _run_point(background: bytes, order: PointOrder) -> Outcome:
+    start = time.perf_counter()
+    try:
+        with warnings.catch_warnings():
+            # minimisers probe where numbers overflow and say so; what counts is checked at the end
+            warnings.simplefilter("ignore")
+            outcome = _infer(background, order)
+        outcome.require_finite()
+    except FitspecError as error:
+        outcome = Outcome.failed(f"{type(error).__name__}: {error}")
+    except Exception as error:
+        outcome = Outcome.failed(_unexpected(error))
+    seconds = time.perf_counter() - start
+    return replace(outcome, seconds=seconds, worker=f"{socket.gethostname()}:{os.getpid()}")
+
+
+def _infer(background: bytes, order: PointOrder) -> Outcome:
+    from fitspec.inference.backends.pyhf import open_likelihood
+
+    question = Question(**order["question"])
+    workspace = apply_patch(background, order["patch"], order["patch_name"])
+    require_poi(workspace, _poi(workspace, question.measurement), order["patch_name"])
+    with open_likelihood(workspace, question) as likelihood:
+        return test_hypotheses(likelihood, question)
+
+
+def _poi(workspace: dict[str, Any], measurement: str) -> str:
+    configs = {m["name"]: m["config"] for m in workspace["measurements"]}
+    return str(configs[measurement]["poi"])
+
+
+def _unexpected(error: Exception) -> str:
+    """An error nobody thought of: what and where, in one line."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{os.path.basename(frame.filename)}:{frame.lineno}"  # noqa: PTH119
+    return f"unexpected {type(error).__name__} at {where}: {error}"
+
+
+def _require_same_versions(chunk: Payload) -> None:
+    there = f"fitspec {chunk['fitspec']} on Python {chunk['python']}"
+    here = f"fitspec {fitspec.__version__} on Python {_python()}"
+    if there != here:
+        raise ExecutionError(
+            f"submitted by {there}, but the worker has {here}", "install the same on both sides"
+        )
+
+
+def _python() -> str:
+    return ".".join(platform.python_version_tuple()[:2])
