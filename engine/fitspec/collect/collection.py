@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fitspec.collect.expectations import Expectation, expectations_of
 from fitspec.collect.keywords import Matcher, compile_keywords
 from fitspec.collect.points import Combination, Opener, Point, combinations_of, points_of, selected
+from fitspec.collect.support import require_supported
 from fitspec.errors import NothingCollectedError
 from fitspec.sources import Access
 from fitspec.spec import SpecFile
@@ -34,16 +35,11 @@ class Collection:
     @property
     def node_ids(self) -> list[str]:
         """Checks, and points without a check."""
-        checks: dict[int, list[str]] = {}
+        checks: dict[str, list[str]] = {}
         for expectation in self.expectations:
-            checks.setdefault(id(expectation.target), []).append(expectation.node_id)
-        targets: list[Point | Combination] = [*self.points, *self.combinations]
-        combined = {id(combination) for combination in self.combinations}
-        return [
-            node
-            for target in targets
-            for node in checks.get(id(target), [] if id(target) in combined else [target.node_id])
-        ]
+            checks.setdefault(expectation.target.node_id, []).append(expectation.node_id)
+        nodes = [node for p in self.points for node in checks.get(p.node_id, [p.node_id])]
+        return nodes + [node for c in self.combinations for node in checks.get(c.node_id, [])]
 
 
 def collect(specs: Sequence[SpecFile], access: Access, keywords: str = "") -> Collection:
@@ -61,6 +57,8 @@ def collect(specs: Sequence[SpecFile], access: Access, keywords: str = "") -> Co
     """
     matches = compile_keywords(keywords)
     opener = Opener(access)
+    for spec in specs:
+        require_supported(spec)
     parts = [_collect_one(spec, opener, matches) for spec in specs]
     collection = Collection(
         specs=tuple(specs),
@@ -92,7 +90,7 @@ def _select_nodes(
     """Keep the matching nodes, and every point that a kept node needs."""
     by_id = {target.id: target for target in (*points, *combinations)}
     kept = [
-        expectation
+        replace(expectation, target=by_id[expectation.target.id])
         for expectation in expectations
         if expectation.target.id in by_id
         and matches(expectation.node_id, expectation.target.labels)

@@ -202,7 +202,7 @@ def _from_table(
                 f"{where}: {len(found)} points match",
                 f"add the column {', '.join(missing)}",
             )
-        yield from _expectations(spec, key, expect, found[0], quantities, mu or expect.mu)
+        yield from _expectations(spec, key, expect, found[0], quantities, expect.mu if mu is None else mu)
 
 
 def _cells(

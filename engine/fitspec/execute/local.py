@@ -1,0 +1,79 @@
+"""Worker processes on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""The matrices are small: one thread a worker is fastest, and workers do not fight for cores."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPool:
+    """Opens executors of local processes.
+
+    Attributes:
+        workers: number of processes.
+    """
+
+    workers: int
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Executor]:
+        """An executor whose processes are gone when the block ends, whatever they were doing."""
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["fitspec.worker"])
+        with _single_threaded():
+            pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_prepare)
+            try:
+                yield pool
+            finally:
+                _stop(pool)
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _prepare() -> None:
+    """In a worker: leave Ctrl-C to the submitter, and do not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+
+
+def _exit_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _stop(pool: ProcessPoolExecutor) -> None:
+    # what ProcessPoolExecutor.terminate_workers does from Python 3.14 on
+    processes = list((getattr(pool, "_processes", None) or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join()
+
+
+@contextlib.contextmanager
+def _single_threaded() -> Iterator[None]:
+    """Workers inherit the environment of the moment they start in; the user's settings win."""
+    added = {name: "1" for name in THREAD_VARIABLES if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)

@@ -1,0 +1,147 @@
+"""Points into a task graph: what must be computed once, and what follows from what.
+
+A fit task is named by everything that decides its numbers (a content-addressed key): the same
+hypothesis asked twice, in one run or in two, is computed once.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+
+import fitspec
+from fitspec.collect import Collection, Combination, Expectation, Point
+from fitspec.inference import Question
+from fitspec.sources import Background
+from fitspec.spec import SpecFile
+from fitspec.worker import PointOrder
+
+Graph = dict[str, set[str]]
+"""Predecessors by node, for :class:`graphlib.TopologicalSorter`."""
+
+
+@dataclass(frozen=True)
+class FitTask:
+    """One hypothesis of one workspace.
+
+    Attributes:
+        key: content-addressed name; equal keys mean equal numbers.
+        background: the workspace.
+        order: patch and question, as a worker gets them.
+    """
+
+    key: str
+    background: Background
+    order: PointOrder
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to compute, and in which order things can be settled.
+
+    Attributes:
+        fits: fit tasks by key; none depends on another.
+        points: points by fit key: one task may serve several.
+        combinations: by node id; each follows from the fits of its points.
+        expectations: by node; each follows from a fit or a combination.
+        graph: predecessors of every node.
+    """
+
+    fits: Mapping[str, FitTask]
+    points: Mapping[str, Sequence[Point]]
+    combinations: Mapping[str, Combination]
+    expectations: Mapping[str, Expectation]
+    graph: Graph
+
+
+def make_plan(collection: Collection, backend: str | None = None) -> Plan:
+    """The task graph of a collection.
+
+    Args:
+        collection: selected points, combinations and expectations.
+        backend: overrides the specifications' ``backend.name``.
+
+    Raises:
+        SourceError: a patch cannot be read.
+    """
+    fits: dict[str, FitTask] = {}
+    points: dict[str, list[Point]] = {}
+    key_of: dict[str, str] = {}
+    patches = _read_patches(collection.points)
+    for point in collection.points:
+        question = _question(point.spec, point.case.measurement, backend)
+        patch = patches[id(point.case)][point.patch]
+        key = fit_key(point.case.background.digest, patch, question)
+        order = PointOrder(patch_name=point.patch, patch=patch, question=asdict(question))
+        fits.setdefault(key, FitTask(key, point.case.background, order))
+        points.setdefault(key, []).append(point)
+        key_of[point.node_id] = key
+
+    graph: Graph = {key: set() for key in fits}
+    combinations = {c.node_id: c for c in collection.combinations}
+    for node, combination in combinations.items():
+        graph[node] = {key_of[point.node_id] for point in combination.points}
+    expectations = {f"{e.node_id}#{i}": e for i, e in enumerate(collection.expectations)}
+    for node, expectation in expectations.items():
+        target = expectation.target.node_id
+        graph[node] = {key_of.get(target, target)}
+    return Plan(fits, points, combinations, expectations, graph)
+
+
+def fit_key(workspace_digest: str, patch: bytes, question: Question) -> str:
+    """Name of a fit: sha256 over all that decides its numbers, formatting of the JSON apart."""
+    content: dict[str, Any] = {
+        "fitspec": fitspec.__version__,
+        "backend": _backend_version(question.backend),
+        "workspace": workspace_digest,
+        "patch": _canonical(patch),
+        "question": asdict(question),
+    }
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _read_patches(points: Sequence[Point]) -> dict[int, dict[str, bytes]]:
+    """Patches by case (its id) and name, each source read once."""
+    wanted: dict[int, list[Point]] = {}
+    for point in points:
+        wanted.setdefault(id(point.case), []).append(point)
+    read = {}
+    for case, members in wanted.items():
+        with members[0].spec.at("patches"):
+            read[case] = members[0].case.patches.read([point.patch for point in members])
+    return read
+
+
+def _question(spec: SpecFile, measurement: str, backend: str | None) -> Question:
+    asked = spec.spec
+    return Question(
+        measurement=measurement,
+        mus=asked.poi.values,
+        test_statistic=asked.inference.test_statistic,
+        normsys=asked.inference.interpcodes.normsys,
+        histosys=asked.inference.interpcodes.histosys,
+        backend=backend or asked.backend.name,
+        tensor=asked.backend.tensor or "numpy",
+        optimizer=asked.backend.optimizer or "scipy",
+    )
+
+
+def _canonical(patch: bytes) -> str:
+    try:
+        content = orjson.loads(patch)
+    except orjson.JSONDecodeError:
+        content = patch.hex()  # the worker will say what is wrong with it
+    canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(canonical).hexdigest()
+
+
+@functools.cache
+def _backend_version(backend: str) -> str:
+    from importlib.metadata import version
+
+    return f"{backend} {version(backend)}"
