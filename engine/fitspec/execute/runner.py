@@ -82,8 +82,12 @@ def _compute(chunks: list[Chunk], pool: LocalPool) -> Iterator[tuple[str, Outcom
                 yield from _drain(executor, waiting, in_flight, pool.workers * IN_FLIGHT)
             except BrokenExecutor:
                 pass
-        for suspect in [single for chunk in in_flight.values() for single in chunk.singles()]:
-            yield from _run_alone(suspect)
+        for future, chunk in in_flight.items():
+            if future.done() and future.exception() is None:
+                yield from _outcomes(future, chunk)
+            else:
+                for suspect in chunk.singles():
+                    yield from _run_alone(suspect)
 
 
 def _drain(

@@ -1,0 +1,43 @@
+"""results.json, schema 1: flat lists, each a data frame."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import orjson
+
+import fitspec
+from fitspec.results import RunReport
+
+SCHEMA_VERSION = 1
+
+
+def to_json(report: RunReport) -> bytes:
+    """The report as indented JSON with a final newline."""
+    content: dict[str, Any] = {
+        "schema": SCHEMA_VERSION,
+        "fitspec": fitspec.__version__,
+        "specs": [dataclasses.asdict(spec) for spec in report.specs],
+        "environment": dict(report.environment),
+        "points": [point.to_dict() for point in report.points],
+        "combined": [combined.to_dict() for combined in report.combined],
+        "checks": [dataclasses.asdict(check) for check in report.checks],
+        "summary": summary(report),
+    }
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def summary(report: RunReport) -> dict[str, Any]:
+    """Counts of checks by outcome, of points without numbers, and the wall time."""
+    return {
+        "passed": report.count("passed"),
+        "failed": report.count("failed"),
+        "xfailed": report.count("xfailed"),
+        "xpassed": report.count("xpassed"),
+        "errors": len(report.failed_points),
+        "points": len(report.points),
+        "deselected": report.deselected,
+        "interrupted": report.interrupted,
+        "seconds": report.seconds,
+    }

@@ -1,0 +1,273 @@
+"""The terminal: a header, progress while points come in, results, failures, one summary line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from fitspec.results import Band, CheckResult, PointResult, RunReport
+
+RESULTS_SHOWN = 20
+"""More points than this are listed only with -v."""
+
+STYLES = {"passed": "green", "failed": "red", "error": "red", "xfailed": "yellow", "xpassed": "yellow"}
+
+
+class TerminalReport:
+    """Writes a run to a console; a live progress bar if that is a terminal, dots if not.
+
+    Args:
+        console: where to write.
+        verbosity: -1 only failures and the summary, 0 normal, 1 every point as it comes.
+    """
+
+    def __init__(self, console: Console, verbosity: int = 0) -> None:
+        self._console = console
+        self._verbosity = verbosity
+        self._progress: Progress | None = None
+        self._dots = 0
+        self._total = 0
+
+    def started(
+        self, points: int, checks: int, deselected: int, specs: int, environment: Mapping[str, str]
+    ) -> None:
+        """Header, and the start of the progress display."""
+        self._total = points
+        if self._verbosity >= 0:
+            env = environment
+            self._rule("fitspec run")
+            self._print(
+                f"fitspec {env['fitspec']}, Python {env['python']}, numpy {env['numpy']}, "
+                f"pyhf {env['pyhf']}"
+            )
+            workers = f"{env['workers']} worker{'s' * (env['workers'] != '1')}"
+            self._print(f"backend: {env['backend']}; endpoint: {env['endpoint']}, {workers}")
+            left_out = f", {_count(deselected, 'point')} deselected" if deselected else ""
+            self._print(
+                f"collected {_count(points, 'point')} and {_count(checks, 'check')} "
+                f"from {_count(specs, 'specification')}{left_out}\n"
+            )
+        if self._console.is_terminal and self._verbosity >= 0:
+            self._progress = _progress(self._console)
+            self._progress.add_task("fits", total=points)
+            self._progress.start()
+
+    def settled(self, point: PointResult, checks: Sequence[CheckResult]) -> None:
+        """A point is done: a dot, a step of the bar, or a line."""
+        if self._verbosity > 0:
+            self._print(_line(point))
+        elif self._progress is None and self._verbosity == 0:
+            self._dot(point, checks)
+        if self._progress is not None:
+            self._progress.advance(self._progress.task_ids[0])
+
+    def warned(self, message: str) -> None:
+        """A warning, at once."""
+        self._print(Text(f"warning: {message}", style="yellow"))
+
+    def finished(self, report: RunReport) -> None:
+        """Results, failures and the summary line."""
+        self._close()
+        if self._verbosity >= 0 and len(report.points) <= RESULTS_SHOWN:
+            self._results(report)
+        if report.combined and self._verbosity >= 0:
+            self._combined(report)
+        self._failed_points(report)
+        self._failed_checks(report)
+        self._xfailed_checks(report)
+        self._summary(report)
+
+    def aborted(self) -> None:
+        """Give the terminal back after an error."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+        elif self._dots % _DOTS_PER_LINE:
+            self._print("")
+
+    def _dot(self, point: PointResult, checks: Sequence[CheckResult]) -> None:
+        failed = any(check.outcome == "failed" for check in checks)
+        mark = "E" if point.outcome.status == "error" else "F" if failed else "."
+        self._dots += 1
+        end = ""
+        if self._dots % _DOTS_PER_LINE == 0 or self._dots == self._total:
+            pad = " " * (-self._dots % _DOTS_PER_LINE)
+            end = f"{pad} [{100 * self._dots // self._total:3d}%]\n"
+        self._console.print(Text(mark), end=end)
+        if self._dots == self._total:
+            self._dots = 0
+
+    def _results(self, report: RunReport) -> None:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        several = len(report.specs) > 1
+        for column, justify in (("point", "left"), ("mu", "right"), ("CLs obs", "right"),
+                                ("exp", "right"), ("-1 sigma", "right"), ("+1 sigma", "right"),
+                                ("mu_hat", "right"), ("", "left")):  # fmt: skip
+            table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
+        for point in report.points:
+            name = f"{point.spec}::{point.id}" if several else point.id
+            mu_hat = _number(point.outcome.mu_hat)
+            for test in point.outcome.tests:
+                exp = test.CLs_exp
+                row = [name, f"{test.mu:g}", _number(test.CLs_obs), _number(exp[2])]
+                row += [_number(exp[1]), _number(exp[3]), mu_hat]
+                cells = [*row, "excluded" if test.CLs_obs < 0.05 else ""]
+                table.add_row(*map(Text, cells))
+        if table.row_count:
+            self._print("")
+            self._console.print(table)
+        for point in report.points:
+            for note in point.outcome.notes:
+                self._print(f"note: {point.id}: {note}")
+
+    def _combined(self, report: RunReport) -> None:
+        counts: dict[str, int] = {}
+        for combined in report.combined:
+            case = combined.chosen.removesuffix(f"::{combined.id}")
+            counts[case] = counts.get(case, 0) + 1
+        listed = ", ".join(f"{case} {number}" for case, number in sorted(counts.items()))
+        self._print(f"\nbest expected case of {_count(len(report.combined), 'signal')}: {listed}")
+
+    def _failed_points(self, report: RunReport) -> None:
+        if not report.failed_points:
+            return
+        self._rule("ERRORS")
+        reasons: dict[str, list[PointResult]] = {}
+        for point in report.failed_points:
+            reasons.setdefault(point.outcome.error or "", []).append(point)
+        for reason, points in reasons.items():
+            shown = points if self._verbosity > 0 else points[:3]
+            for point in shown:
+                self._print(f"{point.spec}::{point.id}: {reason}")
+            if len(points) > len(shown):
+                self._print(f"... and {_count(len(points) - len(shown), 'point')} more: {reason}")
+
+    def _failed_checks(self, report: RunReport) -> None:
+        failed = [check for check in report.checks if check.outcome == "failed"]
+        if not failed:
+            return
+        self._rule("FAILURES")
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in ("check", "expected", "actual", "rel. diff.", "allowed"):
+            table.add_column(column, overflow="fold")
+        for check in failed:
+            difference = check.relative_difference
+            cells = [
+                check.node_id,
+                _value(check.expected),
+                _value(check.actual),
+                "" if difference is None else f"{difference:.2g}",
+                _tolerance(check),
+            ]
+            table.add_row(*map(Text, cells))
+            if check.source:
+                table.add_row(Text(f"  source: {check.source}", style="dim"))
+        self._console.print(table)
+
+    def _xfailed_checks(self, report: RunReport) -> None:
+        known = [c for c in report.checks if c.outcome in {"xfailed", "xpassed"}]
+        if self._verbosity > 0:
+            for check in known:
+                self._print(f"{check.outcome}: {check.node_id}: {check.reason}")
+
+    def _summary(self, report: RunReport) -> None:
+        counts = [(report.count(outcome), outcome) for outcome in
+                  ("failed", "passed", "xfailed", "xpassed")]  # type: ignore[arg-type]  # fmt: skip
+        parts = [f"{number} {outcome}" for number, outcome in counts if number]
+        errors = len(report.failed_points)
+        parts += [_count(errors, "error")] if errors else []
+        parts += [f"{report.deselected} deselected"] if report.deselected else []
+        cached = sum(point.cached for point in report.points)
+        done = len(report.points) - errors
+        fitted = f"{_count(done, 'point')} fitted" + (f" ({cached} from the store)" if cached else "")
+        text = ", ".join([fitted, *parts])
+        if report.interrupted:
+            text = f"interrupted: {text}"
+        style = "green" if report.ok and not report.interrupted else "red"
+        self._rule(f"{text} in {report.seconds:.1f} s", style)
+
+    def _rule(self, text: str, style: str = "") -> None:
+        self._console.print(Rule(Text(text, style=style), characters="=", style=style))
+
+    def _print(self, text: str | Text) -> None:
+        self._console.print(
+            Text(text) if isinstance(text, str) else text, soft_wrap=True
+        )
+
+
+_DOTS_PER_LINE = 72
+
+
+class _Rate(ProgressColumn):
+    """Points per second, or seconds per point where that reads better."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        if not speed:
+            return Text("")
+        return Text(f"{speed:.1f} points/s" if speed >= 1 else f"{1 / speed:.1f} s/point")
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+def _line(point: PointResult) -> str:
+    outcome = point.outcome
+    if outcome.status == "error":
+        return f"{point.spec}::{point.id} ERROR {outcome.error}"
+    tests = "; ".join(
+        f"mu = {t.mu:g}: CLs obs {_number(t.CLs_obs)}, exp {_number(t.CLs_exp[2])}"
+        for t in outcome.tests
+    )
+    return f"{point.spec}::{point.id} {tests} ({'stored' if point.cached else f'{outcome.seconds:.1f} s'})"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _value(value: float | bool | Band | None) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(f"{number:.6g}" for number in value)
+    return f"{value:.8g}" if isinstance(value, float) else str(value)
+
+
+def _tolerance(check: CheckResult) -> str:
+    if isinstance(check.expected, bool):
+        return ""
+    absolute = f" + {check.atol:g} abs." if check.atol else ""
+    return f"{check.rtol:g}{absolute}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
