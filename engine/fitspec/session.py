@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
@@ -67,9 +67,9 @@ class Observer(Protocol):
     """Is told what happens during a run."""
 
     def started(
-        self, collection: Collection, environment: dict[str, str], workers: int
+        self, points: int, checks: int, deselected: int, specs: int, environment: Mapping[str, str]
     ) -> None:
-        """Points are collected; fits are about to start."""
+        """So much is collected; fits are about to start."""
 
     def settled(self, point: PointResult, checks: Sequence[CheckResult]) -> None:
         """A point has its outcome, and these checks their verdicts."""
@@ -98,7 +98,13 @@ def run(arguments: Sequence[str], settings: Settings, observer: Observer) -> Run
     workers = _local_workers(specs, settings)
     plan = make_plan(collection, settings.backend)
     environment = _environment(plan, workers)
-    observer.started(collection, environment, workers)
+    observer.started(
+        len(collection.points),
+        len(collection.expectations),
+        collection.deselected,
+        len(specs),
+        environment,
+    )
     ledger = _Ledger(plan)
     interrupted = _execute(plan, ledger, settings, workers, observer)
     return RunReport(
@@ -120,7 +126,6 @@ def _execute(
     store = ResultStore(settings.results, read=settings.reuse)
     warned: set[str] = set()
     failures = 0
-    reason = None
     try:
         with closing(run_fits(plan.fits.values(), LocalPool(workers), store)) as computed:
             for fit in computed:
@@ -132,13 +137,12 @@ def _execute(
                     failures += point.outcome.status == "error"
                     failures += sum(c.outcome == "failed" for c in checks)
                 if settings.max_failures and failures >= settings.max_failures:
-                    reason = f"not computed: stopped after {failures} failures"
                     break
     except KeyboardInterrupt:
-        reason = "not computed: interrupted"
-    if reason is not None:
-        ledger.give_up(reason)
-    return reason is not None
+        ledger.give_up("not computed: interrupted")
+        return True
+    ledger.give_up(f"not computed: stopped at --maxfail {settings.max_failures}")
+    return False
 
 
 @dataclass

@@ -1,0 +1,268 @@
+"""The command line: a thin front end, one function a command, no computation.
+
+Everything but the option parser is imported inside the commands, so that `fitspec --help` is fast.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import fitspec
+from fitspec.errors import ExitCode, FitspecError, UsageError
+
+if TYPE_CHECKING:
+    from fitspec.config import Config
+    from fitspec.sources import Access
+
+app = typer.Typer(
+    name="fitspec",
+    help="Fit published HistFactory likelihoods from one declarative file, and check the limits.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+cache_app = typer.Typer(help="The cache of downloads and results.", no_args_is_help=True)
+app.add_typer(cache_app, name="cache")
+
+Specs = Annotated[
+    list[str],
+    typer.Argument(metavar="SPEC...", help="Files, folders, or @name of a curated specification."),
+]
+Keywords = Annotated[
+    str,
+    typer.Option("-k", metavar="EXPR", help="Select by node id or label=value, as pytest's -k."),
+]
+Mirror = Annotated[
+    Path | None,
+    typer.Option("--mirror", metavar="DIR", help="Look for every source here first."),
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Never touch the network.")]
+
+
+def main() -> None:
+    """Entry point of the `fitspec` command."""
+    sys.exit(run_command_line(sys.argv[1:]))
+
+
+def run_command_line(arguments: list[str]) -> int:
+    """Run one command; returns its exit code, which is one of pytest's."""
+    try:
+        code = app(args=arguments, prog_name="fitspec", standalone_mode=False)
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except FitspecError as error:
+        _complain(str(error))
+        return error.exit_code
+    except Exception as error:
+        return _unexpected(error)
+    return ExitCode.INTERRUPTED if code == _SIGINT_STATUS else int(code or 0)
+
+
+_SIGINT_STATUS = 128 + signal.SIGINT
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"fitspec {fitspec.__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        raise UsageError("no command is given", "see `fitspec --help`")
+
+
+@app.command()
+def run(
+    specs: Specs,
+    keywords: Keywords = "",
+    workers: Annotated[
+        int | None, typer.Option("-n", "--workers", min=1, help="Local worker processes.")
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option("--endpoint", metavar="NAME", help="Where the fits run.")
+    ] = None,
+    backend: Annotated[
+        str | None, typer.Option("--backend", metavar="NAME", help="Override backend.name.")
+    ] = None,
+    mirror: Mirror = None,
+    offline: Offline = False,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Compute everything anew; results are kept.")
+    ] = False,
+    first: Annotated[bool, typer.Option("-x", help="Stop at the first failure.")] = False,
+    max_failures: Annotated[
+        int, typer.Option("--maxfail", min=0, metavar="N", help="Stop after N failures.")
+    ] = 0,
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write results.json here.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("-q", help="Only failures and the summary.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", help="Every point as it comes.")] = False,
+) -> int:
+    """Validate, expand, fit, check and report."""
+    from rich.console import Console
+
+    from fitspec import session
+    from fitspec.config import cache_folder, load_config
+    from fitspec.report import TerminalReport, to_json
+
+    config = load_config()
+    if backend not in {None, "pyhf"}:
+        raise UsageError(f"--backend {backend}: not yet: only 'pyhf' can be used", "leave it out")
+    if json is not None and not json.absolute().parent.is_dir():
+        raise UsageError(f"--json {json}: there is no such folder", "make it first")
+    settings = session.Settings(
+        access=_access(config, mirror, offline),
+        results=cache_folder(config) / "results",
+        keywords=keywords,
+        workers=workers,
+        default_workers=config.workers if isinstance(config.workers, int) else None,
+        endpoint=endpoint,
+        backend=backend,
+        reuse=not no_cache,
+        max_failures=1 if first else max_failures,
+    )
+    terminal = TerminalReport(Console(highlight=False), verbosity=verbose - quiet)
+    signal.signal(signal.SIGTERM, _interrupt)  # batch systems end a job with it
+    try:
+        report = session.run(specs, settings, terminal)
+        if json is not None:
+            json.write_bytes(to_json(report))
+        terminal.finished(report)
+    finally:
+        terminal.aborted()
+    if report.interrupted:
+        return ExitCode.INTERRUPTED
+    return ExitCode.OK if report.ok else ExitCode.CHECKS_FAILED
+
+
+@app.command()
+def collect(
+    specs: Specs, keywords: Keywords = "", mirror: Mirror = None, offline: Offline = False
+) -> int:
+    """List the node ids of points and checks."""
+    from fitspec.collect import collect as collect_points
+    from fitspec.config import load_config
+    from fitspec.spec import find_specs
+
+    found = collect_points(find_specs(specs), _access(load_config(), mirror, offline), keywords)
+    for node in found.node_ids:
+        typer.echo(node)
+    left_out = f", {found.deselected} points deselected" if found.deselected else ""
+    typer.echo(
+        f"\n{len(found.points)} points, {len(found.combinations)} combinations and "
+        f"{len(found.expectations)} checks in {len(found.specs)} specifications{left_out}"
+    )
+    return ExitCode.OK
+
+
+@app.command()
+def validate(specs: Specs) -> int:
+    """Check specifications against the language; fetch and fit nothing."""
+    from fitspec.spec import find_specs
+
+    found = find_specs(specs)
+    for spec in found:
+        typer.echo(f"{spec.name}: valid")
+    return ExitCode.OK if found else ExitCode.NOTHING_COLLECTED
+
+
+@app.command()
+def fetch(specs: Specs, mirror: Mirror = None, offline: Offline = False) -> int:
+    """Fetch and verify all sources, so that later runs need no network."""
+    from fitspec.collect import collect as collect_points
+    from fitspec.config import load_config
+    from fitspec.spec import find_specs
+
+    found = collect_points(find_specs(specs), _access(load_config(), mirror, offline))
+    for spec in found.specs:
+        backgrounds = {p.case.background for p in found.points if p.spec is spec}
+        for background in sorted(backgrounds, key=lambda b: b.name):
+            typer.echo(f"{spec.name}: {background.name} {background.digest}")
+    return ExitCode.OK
+
+
+@app.command()
+def schema() -> int:
+    """Print the JSON Schema of the specification language."""
+    from fitspec.spec import json_schema
+
+    typer.echo(_dump(json_schema()))
+    return ExitCode.OK
+
+
+@cache_app.command("info")
+def cache_info() -> int:
+    """Show where the cache is and what it holds."""
+    from fitspec.config import cache_folder, load_config
+    from fitspec.execute import ResultStore
+
+    folder = cache_folder(load_config())
+    sources = [path.stat().st_size for path in (folder / "sources").glob("*") if path.is_file()]
+    results, size = ResultStore(folder / "results").size()
+    typer.echo(f"{folder}")
+    typer.echo(f"sources: {len(sources)} files, {sum(sources) / 1e6:.1f} MB")
+    typer.echo(f"results: {results} points, {size / 1e6:.1f} MB")
+    return ExitCode.OK
+
+
+@cache_app.command("clear")
+def cache_clear(
+    sources: Annotated[bool, typer.Option("--sources", help="Forget downloads, too.")] = False,
+) -> int:
+    """Forget all stored results."""
+    import shutil
+
+    from fitspec.config import cache_folder, load_config
+    from fitspec.execute import ResultStore
+
+    folder = cache_folder(load_config())
+    ResultStore(folder / "results").clear()
+    if sources:
+        shutil.rmtree(folder / "sources", ignore_errors=True)
+    return ExitCode.OK
+
+
+def _access(config: Config, mirror: Path | None, offline: bool) -> Access:
+    from fitspec.config import cache_folder
+    from fitspec.sources import Access
+
+    return Access(cache_folder(config) / "sources", mirror or config.mirror, offline)
+
+
+def _dump(content: Any) -> str:
+    import orjson
+
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2).decode()
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _unexpected(error: Exception) -> int:
+    """Usage errors of the option parser, and bugs: one line each."""
+    if hasattr(error, "format_message"):  # the parser's own, whichever parser typer brings along
+        _complain(f"{error.format_message()}; see `fitspec --help`")
+        return ExitCode.USAGE_ERROR
+    if os.environ.get("FITSPEC_DEBUG"):
+        raise error
+    _complain(
+        f"internal error: {type(error).__name__}: {error}; "
+        "this is a bug: set FITSPEC_DEBUG=1 for the traceback, and report it"
+    )
+    return ExitCode.INTERNAL_ERROR
+
+
+def _complain(message: str) -> None:
+    for line in message.splitlines():
+        typer.echo(f"fitspec: error: {line}", err=True)
