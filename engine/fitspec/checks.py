@@ -75,9 +75,7 @@ def _verdict(expectation: Expectation, actual: float | bool | Band) -> CheckOutc
         holds = actual == expectation.value
     else:
         pairs = zip(as_band(actual), as_band(expectation.value), strict=True)
-        holds = all(
-            abs(a - e) <= expectation.atol + expectation.rtol * abs(e) for a, e in pairs
-        )
+        holds = all(abs(a - e) <= expectation.atol + expectation.rtol * abs(e) for a, e in pairs)
     if expectation.xfail is not None:
         return "xpassed" if holds else "xfailed"
     return "passed" if holds else "failed"

@@ -37,7 +37,9 @@ def load_config() -> Config:
     Raises:
         UsageError: it cannot be read, or has a key or value that is not understood.
     """
-    path = Path(os.environ.get("FITSPEC_CONFIG") or platformdirs.user_config_path("fitspec") / "config.toml")
+    path = Path(
+        os.environ.get("FITSPEC_CONFIG") or platformdirs.user_config_path("fitspec") / "config.toml"
+    )
     data: dict[str, object] = {}
     if path.exists():
         try:
@@ -52,10 +54,10 @@ def load_config() -> Config:
     try:
         return Config.model_validate(data)
     except ValidationError as invalid:
-        error = invalid.errors()[0]
-        key = ".".join(map(str, error["loc"]))
+        first = invalid.errors()[0]
+        key = ".".join(map(str, first["loc"]))
         known = ", ".join(Config.model_fields)
-        raise UsageError(f"{path}: {key}: {error['msg']}", f"known keys: {known}") from invalid
+        raise UsageError(f"{path}: {key}: {first['msg']}", f"known keys: {known}") from invalid
 
 
 def cache_folder(config: Config) -> Path:

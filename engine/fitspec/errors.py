@@ -84,7 +84,7 @@ class NotYetError(SpecError):
     """A valid specification that asks for something this version does not compute yet."""
 
 
-class SpecErrors(FitspecError):
+class InvalidSpecsError(FitspecError):
     """Several :class:`SpecError` of one run, one line each."""
 
     exit_code = ExitCode.USAGE_ERROR

@@ -219,9 +219,7 @@ class CheckResult:
         if self.actual is None or isinstance(self.expected, bool):
             return None
         pairs = zip(as_band(self.actual), as_band(self.expected), strict=True)
-        return max(
-            abs(a - e) / abs(e) if e else (math.inf if a else 0.0) for a, e in pairs
-        )
+        return max(abs(a - e) / abs(e) if e else (math.inf if a else 0.0) for a, e in pairs)
 
 
 def as_band(value: float | Band) -> tuple[float, ...]:

@@ -88,7 +88,8 @@ def _select_nodes(
     matches: Matcher,
 ) -> Collection:
     """Keep the matching nodes, and every point that a kept node needs."""
-    by_id = {target.id: target for target in (*points, *combinations)}
+    by_id: dict[str, Point | Combination] = {p.id: p for p in points}
+    by_id |= {c.id: c for c in combinations}
     kept = [
         replace(expectation, target=by_id[expectation.target.id])
         for expectation in expectations

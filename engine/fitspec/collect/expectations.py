@@ -74,7 +74,9 @@ def expectations_of(
             if block.point is not None:
                 target = targets.by_id(block.point)
                 if target is None:
-                    remedy = nearest(block.point, list(targets.ids)) or "`fitspec collect` lists all"
+                    remedy = (
+                        nearest(block.point, list(targets.ids)) or "`fitspec collect` lists all"
+                    )
                     raise spec.error((*key, "point"), f"there is no point {block.point!r}", remedy)
                 found += _expectations(spec, key, block, target, block.quantities, block.mu)
             else:
@@ -202,7 +204,9 @@ def _from_table(
                 f"{where}: {len(found)} points match",
                 f"add the column {', '.join(missing)}",
             )
-        yield from _expectations(spec, key, expect, found[0], quantities, expect.mu if mu is None else mu)
+        yield from _expectations(
+            spec, key, expect, found[0], quantities, expect.mu if mu is None else mu
+        )
 
 
 def _cells(
@@ -236,9 +240,7 @@ def _cells(
     return found_labels, quantities, mu, row.cells.get("point")
 
 
-def _number(
-    spec: SpecFile, key: KeyPath, where: str, column: str, cell: str
-) -> float | bool:
+def _number(spec: SpecFile, key: KeyPath, where: str, column: str, cell: str) -> float | bool:
     if column == "excluded" and cell in {"true", "false"}:
         return cell == "true"
     value = label_value(cell)

@@ -222,9 +222,7 @@ def _cases(spec: SpecFile, opener: Opener) -> Iterator[Case]:
         yield Case(values, background, measurement["name"], source_of_patches)
 
 
-def _filled(
-    spec: SpecFile, text: str, key: tuple[str, ...], values: Mapping[str, Label]
-) -> str:
+def _filled(spec: SpecFile, text: str, key: tuple[str, ...], values: Mapping[str, Label]) -> str:
     filled = substitute(text, values)
     if unknown := _PLACEHOLDER.search(filled):
         remedy = nearest(unknown[1], list(values)) or "declare it in [parametrize]"
@@ -250,4 +248,3 @@ def _require_distinct_ids(spec: SpecFile, points: Sequence[Point]) -> None:
         if point.id in seen:
             raise spec.error(("parametrize",), f"two points have the id {point.id!r}")
         seen.add(point.id)
-

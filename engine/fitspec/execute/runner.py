@@ -7,8 +7,9 @@ own: the culprit kills only itself and becomes an error, the others give their n
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +47,7 @@ class Computed:
 
 def run_fits(
     tasks: Iterable[FitTask], pool: LocalPool, store: ResultStore, chunk_size: int = 1
-) -> Iterator[Computed]:
+) -> Generator[Computed]:
     """Outcomes of fit tasks as they become known: stored ones first, then computed ones.
 
     Closing the iterator stops the workers. Every outcome is in the store before it is yielded.
@@ -77,11 +78,8 @@ def _compute(chunks: list[Chunk], pool: LocalPool) -> Iterator[tuple[str, Outcom
     waiting = deque(chunks)
     while waiting:
         in_flight: dict[Future[Answer], Chunk] = {}
-        with pool.open() as executor:
-            try:
-                yield from _drain(executor, waiting, in_flight, pool.workers * IN_FLIGHT)
-            except BrokenExecutor:
-                pass
+        with pool.open() as executor, contextlib.suppress(BrokenExecutor):
+            yield from _drain(executor, waiting, in_flight, pool.workers * IN_FLIGHT)
         for future, chunk in in_flight.items():
             if future.done() and future.exception() is None:
                 yield from _outcomes(future, chunk)
@@ -119,5 +117,7 @@ def _run_alone(chunk: Chunk) -> list[tuple[str, Outcome]]:
         try:
             return _outcomes(future, chunk)
         except BrokenExecutor:
-            reason = "ExecutionError: the worker died while computing this point (killed, or crashed)"
+            reason = (
+                "ExecutionError: the worker died while computing this point (killed, or crashed)"
+            )
             return [(task.key, Outcome.failed(reason)) for task in chunk.tasks]

@@ -97,10 +97,9 @@ class _Profile:
 
     def _fit(self, mu: float | None, start: Any = None) -> Minimum:
         minimum = self._likelihood.fit(self._data, mu, start)
-        kind = "free" if mu is None else "conditional"
         self.fits.append(
             FitResult(
-                kind=kind,
+                kind="free" if mu is None else "conditional",
                 data=self._name,
                 mu=mu,
                 twice_nll=minimum.twice_nll,

@@ -20,12 +20,18 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from fitspec.results import Band, CheckResult, PointResult, RunReport
+from fitspec.results import Band, CheckOutcome, CheckResult, PointResult, RunReport
 
 RESULTS_SHOWN = 20
 """More points than this are listed only with -v."""
 
-STYLES = {"passed": "green", "failed": "red", "error": "red", "xfailed": "yellow", "xpassed": "yellow"}
+STYLES = {
+    "passed": "green",
+    "failed": "red",
+    "error": "red",
+    "xfailed": "yellow",
+    "xpassed": "yellow",
+}
 
 
 class TerminalReport:
@@ -118,19 +124,21 @@ class TerminalReport:
     def _results(self, report: RunReport) -> None:
         table = Table(box=None, pad_edge=False, header_style="bold")
         several = len(report.specs) > 1
-        for column, justify in (("point", "left"), ("mu", "right"), ("CLs obs", "right"),
-                                ("exp", "right"), ("-1 sigma", "right"), ("+1 sigma", "right"),
-                                ("mu_hat", "right"), ("", "left")):  # fmt: skip
-            table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
+        mus = {test.mu for point in report.points for test in point.outcome.tests}
+        one_mu = len(mus) == 1
+        at_mu = f"  (mu = {mus.pop():g})" if one_mu else ""
+        table.add_column(f"point{at_mu}", no_wrap=True)
+        for column in ("mu",) * (not one_mu) + ("CLs obs", "exp [-1, +1 sigma]", "mu_hat"):
+            table.add_column(column, justify="right", no_wrap=True)
+        table.add_column("", no_wrap=True)
         for point in report.points:
             name = f"{point.spec}::{point.id}" if several else point.id
-            mu_hat = _number(point.outcome.mu_hat)
             for test in point.outcome.tests:
-                exp = test.CLs_exp
-                row = [name, f"{test.mu:g}", _number(test.CLs_obs), _number(exp[2])]
-                row += [_number(exp[1]), _number(exp[3]), mu_hat]
-                cells = [*row, "excluded" if test.CLs_obs < 0.05 else ""]
-                table.add_row(*map(Text, cells))
+                low, median, high = map(_number, test.CLs_exp[1:4])
+                excluded = "excluded" if test.CLs_obs < 0.05 else ""
+                mu = [] if one_mu else [f"{test.mu:g}"]
+                row = [name, *mu, _number(test.CLs_obs), f"{median} [{low}, {high}]"]
+                table.add_row(*map(Text, [*row, f"{point.outcome.mu_hat:.3f}", excluded]))
         if table.row_count:
             self._print("")
             self._console.print(table)
@@ -189,15 +197,16 @@ class TerminalReport:
                 self._print(f"{check.outcome}: {check.node_id}: {check.reason}")
 
     def _summary(self, report: RunReport) -> None:
-        counts = [(report.count(outcome), outcome) for outcome in
-                  ("failed", "passed", "xfailed", "xpassed")]  # type: ignore[arg-type]  # fmt: skip
-        parts = [f"{number} {outcome}" for number, outcome in counts if number]
+        outcomes: tuple[CheckOutcome, ...] = ("failed", "passed", "xfailed", "xpassed")
+        parts = [f"{n} {outcome}" for outcome in outcomes if (n := report.count(outcome))]
         errors = len(report.failed_points)
         parts += [_count(errors, "error")] if errors else []
         parts += [f"{report.deselected} deselected"] if report.deselected else []
         cached = sum(point.cached for point in report.points)
         done = len(report.points) - errors
-        fitted = f"{_count(done, 'point')} fitted" + (f" ({cached} from the store)" if cached else "")
+        fitted = f"{_count(done, 'point')} fitted" + (
+            f" ({cached} from the store)" if cached else ""
+        )
         text = ", ".join([fitted, *parts])
         if report.interrupted:
             text = f"interrupted: {text}"
@@ -208,9 +217,7 @@ class TerminalReport:
         self._console.print(Rule(Text(text, style=style), characters="=", style=style))
 
     def _print(self, text: str | Text) -> None:
-        self._console.print(
-            Text(text) if isinstance(text, str) else text, soft_wrap=True
-        )
+        self._console.print(Text(text) if isinstance(text, str) else text, soft_wrap=True)
 
 
 _DOTS_PER_LINE = 72
@@ -249,7 +256,8 @@ def _line(point: PointResult) -> str:
         f"mu = {t.mu:g}: CLs obs {_number(t.CLs_obs)}, exp {_number(t.CLs_exp[2])}"
         for t in outcome.tests
     )
-    return f"{point.spec}::{point.id} {tests} ({'stored' if point.cached else f'{outcome.seconds:.1f} s'})"
+    how = "stored" if point.cached else f"{outcome.seconds:.1f} s"
+    return f"{point.spec}::{point.id} {tests} ({how})"
 
 
 def _number(value: float | None) -> str:

@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 from fitspec.errors import DigestError, DownloadError, SourceError
 
 MIRROR_TABLE = "mirror.toml"
-_DOI = re.compile(r"^(?:doi:\s*|https?://(?:dx\.)?doi\.org/)?(?P<doi>10\.\d{4,9}/\S+)$", re.IGNORECASE)
+_DOI = re.compile(
+    r"^(?:doi:\s*|https?://(?:dx\.)?doi\.org/)?(?P<doi>10\.\d{4,9}/\S+)$", re.IGNORECASE
+)
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -50,7 +52,9 @@ def resolve(source: str, base: Path, access: Access, sha256: str | None = None) 
     if url is None:
         path = base / source
         if not path.exists() and mirrored is None:
-            raise SourceError(f"{source!r} does not exist beside the specification", "check the path")
+            raise SourceError(
+                f"{source!r} does not exist beside the specification", "check the path"
+            )
         path = path if path.exists() else mirrored or path
         return _verified(path, source, sha256)
     if mirrored is not None:
@@ -70,7 +74,9 @@ def _from_mirror(source: str, mirror: Path | None) -> Path | None:
     if mirror is None:
         return None
     if not mirror.is_dir():
-        raise SourceError(f"mirror {str(mirror)!r} is no folder", "check --mirror or FITSPEC_MIRROR")
+        raise SourceError(
+            f"mirror {str(mirror)!r} is no folder", "check --mirror or FITSPEC_MIRROR"
+        )
     table = {remote_url(name) or name: file for name, file in _mirror_table(mirror).items()}
     for file in (table.get(source), PurePosixPath(urlsplit(source).path).name):
         if file and (mirror / file).exists():
@@ -103,7 +109,7 @@ def _cached(url: str, access: Access, sha256: str | None) -> Path:
     if not path.exists():
         if access.offline:
             raise DownloadError(
-                f"{url} is neither in the mirror nor in the cache, and --offline forbids a download",
+                f"{url} is neither in the mirror nor in the cache, and --offline is set",
                 "run `fitspec fetch` with a network first, or give --mirror",
             )
         from fitspec.sources.download import download

@@ -22,8 +22,9 @@ NO_CHANGE = b"[]"
 class PatchSource(Protocol):
     """Named patches of one workspace; their content is read only when asked for."""
 
-    labels: Mapping[str, Mapping[str, Label]]
-    """Labels by patch name, in the source's order."""
+    @property
+    def labels(self) -> Mapping[str, Mapping[str, Label]]:
+        """Labels by patch name, in the source's order."""
 
     def read(self, names: Collection[str]) -> dict[str, bytes]:
         """JSON of the patches' operations by name."""

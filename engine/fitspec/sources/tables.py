@@ -26,7 +26,9 @@ def read_table(path: Path) -> list[Row]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"table {path.name!r} cannot be read: {error}", "check the path") from error
+        raise SourceError(
+            f"table {path.name!r} cannot be read: {error}", "check the path"
+        ) from error
     numbered = [(i, line) for i, line in enumerate(lines, 1) if line.strip() and line[0] != "#"]
     if not numbered:
         raise SourceError(f"table {path.name!r} is empty", "its first line names the columns")

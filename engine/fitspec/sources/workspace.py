@@ -49,7 +49,9 @@ class Background:
             if name is None or measurement["name"] == name:
                 return measurement
         known = ", ".join(repr(measurement["name"]) for measurement in measurements)
-        raise WorkspaceError(f"{self.name} has no measurement {name!r}", f"it has {known or 'none'}")
+        raise WorkspaceError(
+            f"{self.name} has no measurement {name!r}", f"it has {known or 'none'}"
+        )
 
     def poi_bounds(self, measurement: Mapping[str, Any]) -> tuple[float, float]:
         """Range in which the POI of a measurement may be fitted."""

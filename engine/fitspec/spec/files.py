@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from fitspec.errors import SourceError, SpecError, SpecErrors, UsageError
+from fitspec.errors import InvalidSpecsError, SourceError, SpecError, UsageError
 from fitspec.spec.locate import KeyPath, key_lines
 from fitspec.spec.models import SCHEMA_VERSION, Spec
 from fitspec.spec.problems import Problem, nearest, problems_of
@@ -71,7 +71,7 @@ def load_spec(path: Path, name: str | None = None) -> SpecFile:
 
     Raises:
         SpecError: the file cannot be read, is not TOML, or is not valid (one error).
-        SpecErrors: it is not valid in several places.
+        InvalidSpecsError: it is not valid in several places.
     """
     name = name if name is not None else path.as_posix()
     text = _read(path, name)
@@ -90,7 +90,7 @@ def find_specs(arguments: Sequence[str]) -> list[SpecFile]:
 
     Raises:
         UsageError: a path or curated name that does not exist.
-        SpecError, SpecErrors: an invalid specification; all of them are reported together.
+        SpecError, InvalidSpecsError: an invalid specification; all of them are reported together.
     """
     found: dict[Path, SpecFile] = {}
     errors: list[SpecError] = []
@@ -98,12 +98,12 @@ def find_specs(arguments: Sequence[str]) -> list[SpecFile]:
         for path, name in _expand(argument):
             try:
                 found.setdefault(path.resolve(), load_spec(path, name))
-            except SpecErrors as several:
+            except InvalidSpecsError as several:
                 errors.extend(several.errors)
             except SpecError as error:
                 errors.append(error)
     if errors:
-        raise errors[0] if len(errors) == 1 else SpecErrors(tuple(errors))
+        raise errors[0] if len(errors) == 1 else InvalidSpecsError(tuple(errors))
     return list(found.values())
 
 
@@ -119,7 +119,9 @@ def _expand(argument: str) -> list[tuple[Path, str]]:
         return [(_curated(argument), argument)]
     path = Path(argument)
     if path.is_dir():
-        return [(found, _display(found)) for found in sorted(path.rglob("*.toml")) if _is_spec(found)]
+        return [
+            (found, _display(found)) for found in sorted(path.rglob("*.toml")) if _is_spec(found)
+        ]
     if not path.exists():
         raise UsageError(f"{argument}: no such file or folder", _similar_path(path))
     return [(path, _display(path))]
@@ -178,7 +180,9 @@ def _validated(name: str, path: Path, text: str, data: dict[str, object]) -> Spe
     lines = key_lines(text)
     version = data.get("fitspec")
     if version is None:
-        problem = Problem(("fitspec",), "required key is missing", f"add fitspec = {SCHEMA_VERSION}")
+        problem = Problem(
+            ("fitspec",), "required key is missing", f"add fitspec = {SCHEMA_VERSION}"
+        )
         raise _spec_error(name, lines, problem)
     if version != SCHEMA_VERSION or isinstance(version, bool):
         problem = Problem(
@@ -191,7 +195,7 @@ def _validated(name: str, path: Path, text: str, data: dict[str, object]) -> Spe
         spec = Spec.model_validate(data)
     except ValidationError as invalid:
         errors = tuple(_spec_error(name, lines, p) for p in problems_of(invalid, data))
-        raise errors[0] if len(errors) == 1 else SpecErrors(errors) from invalid
+        raise errors[0] if len(errors) == 1 else InvalidSpecsError(errors) from invalid
     return SpecFile(name, path, text, spec)
 
 

@@ -335,9 +335,7 @@ class Expect(Model):
     @property
     def quantities(self) -> dict[str, float | bool | Band]:
         """Expected values by quantity."""
-        return {
-            name: value for name in QUANTITIES if (value := getattr(self, name)) is not None
-        }
+        return {name: value for name in QUANTITIES if (value := getattr(self, name)) is not None}
 
 
 BANDS = ("CLs_exp", "upper_limit_exp", "upper_limit_xsec_exp")

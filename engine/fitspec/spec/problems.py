@@ -54,9 +54,10 @@ def _problem(error: Any, data: Mapping[str, Any]) -> Problem:
     key = _existing(error["loc"], data, with_last=error["type"] in {"missing", "extra_forbidden"})
     found = error["input"]
     match error["type"]:
-        case "missing" if isinstance(key[-1], int):
-            return Problem(key[:-1], f"too few numbers, found {len(found)}", "-2..+2 sigma are five")
         case "missing":
+            if isinstance(key[-1], int):
+                text = f"too few numbers, found {len(found)}"
+                return Problem(key[:-1], text, "-2..+2 sigma are five")
             return Problem(key, "required key is missing")
         case "extra_forbidden":
             good = sorted(_fields_at(key[:-1]))
@@ -70,7 +71,9 @@ def _problem(error: Any, data: Mapping[str, Any]) -> Problem:
             text, _, remedy = str(error["ctx"]["error"]).partition("; ")
             return Problem(key, text, remedy)
         case "string_pattern_mismatch":
-            return Problem(key, f"{_short(found)} is no digest", f"expected {error['ctx']['pattern']}")
+            return Problem(
+                key, f"{_short(found)} is no digest", f"expected {error['ctx']['pattern']}"
+            )
         case _:
             text = (error["msg"][0].lower() + error["msg"][1:]).replace("tuple", "list")
             return Problem(key, f"{text}, found {_short(found)}")
@@ -86,13 +89,13 @@ def _existing(loc: Iterable[str | int], data: Any, *, with_last: bool) -> KeyPat
     last = [parts.pop()] if with_last and parts else []
     path: list[str | int] = []
     for part in parts:
-        if isinstance(data, Mapping) and part in data:
-            data = data[part]
-        elif isinstance(data, Sequence) and isinstance(part, int) and part < len(data):
-            data = data[part]
+        if isinstance(data, Mapping):
+            known = part in data
         else:
-            continue
-        path.append(part)
+            known = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if known:
+            data = data[part]
+            path.append(part)
     return (*path, *last)
 
 

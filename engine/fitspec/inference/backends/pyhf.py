@@ -49,7 +49,7 @@ class PyhfLikelihood:
                 measurement_name=question.measurement, modifier_settings=settings
             )
             self.observed = pyhf_workspace.data(self._model)
-        except (KeyError, IndexError, TypeError, ValueError, *_pyhf_errors()) as error:
+        except _model_errors() as error:
             raise InferenceError(f"pyhf cannot build the model: {_first_line(error)}") from error
         config = self._model.config
         if config.suggested_fixed()[config.poi_index]:
@@ -123,10 +123,15 @@ def _optimizer(name: str) -> Any:
         raise MissingExtraError(*_EXTRAS["minuit"]) from error
 
 
-def _pyhf_errors() -> tuple[type[Exception], ...]:
+def _model_errors() -> tuple[type[Exception], ...]:
+    """What pyhf raises on a workspace it cannot make a model of."""
     import pyhf
 
     return (
+        KeyError,
+        IndexError,
+        TypeError,
+        ValueError,
         pyhf.exceptions.InvalidMeasurement,
         pyhf.exceptions.InvalidModel,
         pyhf.exceptions.InvalidModifier,
