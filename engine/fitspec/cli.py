@@ -24,11 +24,10 @@ app = typer.Typer(
     name="fitspec",
     help="Fit published HistFactory likelihoods from one declarative file, and check the limits.",
     rich_markup_mode=None,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-cache_app = typer.Typer(help="The cache of downloads and results.", no_args_is_help=True)
+cache_app = typer.Typer(help="The cache of downloads and results.")
 app.add_typer(cache_app, name="cache")
 
 Specs = Annotated[
@@ -252,7 +251,7 @@ def _interrupt(*_: object) -> None:
 def _unexpected(error: Exception) -> int:
     """Usage errors of the option parser, and bugs: one line each."""
     if hasattr(error, "format_message"):  # the parser's own, whichever parser typer brings along
-        _complain(f"{error.format_message()}; see `fitspec --help`")
+        _complain(f"{error.format_message().rstrip('.')}; see `fitspec --help`")
         return ExitCode.USAGE_ERROR
     if os.environ.get("FITSPEC_DEBUG"):
         raise error

@@ -6,6 +6,8 @@ error survives pickling on its way back from a worker.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from enum import IntEnum
 
 
@@ -164,6 +166,12 @@ class MissingExtraError(FitspecError):
         Exception.__init__(self, module, extra)
         self.problem = f"{module} is not installed"
         self.remedy = f"pip install 'fitspec[{extra}]'"
+
+
+def nearest(bad: str, good: Iterable[str], template: str = "{}") -> str:
+    """``did you mean 'select'?``, or nothing if no good value is near."""
+    match = difflib.get_close_matches(bad, list(good), n=1, cutoff=0.6)
+    return f"did you mean {template.replace('{}', match[0])!r}?" if match else ""
 
 
 def _with_remedy(problem: str, remedy: str) -> str:

@@ -213,14 +213,6 @@ class CheckResult:
         """``spec::point::quantity``."""
         return f"{self.spec}::{self.id}::{self.quantity}"
 
-    @property
-    def relative_difference(self) -> float | None:
-        """Largest |actual - expected| / |expected|; None where that says nothing."""
-        if self.actual is None or isinstance(self.expected, bool):
-            return None
-        pairs = zip(as_band(self.actual), as_band(self.expected), strict=True)
-        return max(abs(a - e) / abs(e) if e else (math.inf if a else 0.0) for a, e in pairs)
-
 
 def as_band(value: float | Band) -> tuple[float, ...]:
     """A number as a tuple of one; a band as it is."""

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from fitspec.collect.points import Combination, Point, cases_of, substitute
+from fitspec.errors import nearest
 from fitspec.results import Band, Label
 from fitspec.sources import Row, read_table
 from fitspec.sources.pattern import label_value
 from fitspec.spec import SpecFile
 from fitspec.spec.locate import KeyPath
 from fitspec.spec.models import BANDS, QUANTITIES, Expect
-from fitspec.spec.problems import nearest
 
 BAND_SUFFIXES = ("m2", "m1", "0", "p1", "p2")
 """Columns of a band in a table: ``CLs_exp_m2`` (-2 sigma) to ``CLs_exp_p2``."""
@@ -74,9 +74,7 @@ def expectations_of(
             if block.point is not None:
                 target = targets.by_id(block.point)
                 if target is None:
-                    remedy = (
-                        nearest(block.point, list(targets.ids)) or "`fitspec collect` lists all"
-                    )
+                    remedy = nearest(block.point, targets.ids) or "`fitspec collect` lists all"
                     raise spec.error((*key, "point"), f"there is no point {block.point!r}", remedy)
                 found += _expectations(spec, key, block, target, block.quantities, block.mu)
             else:

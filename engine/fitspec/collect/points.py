@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from fitspec.errors import DigestError, nearest
 from fitspec.results import Label
 from fitspec.sources import (
     Access,
@@ -23,7 +24,6 @@ from fitspec.sources import (
 )
 from fitspec.spec import SpecFile
 from fitspec.spec.models import Range
-from fitspec.spec.problems import nearest
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
@@ -202,7 +202,7 @@ def _cases(spec: SpecFile, opener: Opener) -> Iterator[Case]:
             archive = opener.archive(source, spec.path.parent, workspace.sha256)
         with spec.at("workspace", "path"):
             raw = archive.read([path])[path]
-        with spec.at("workspace", "digest"):
+        with spec.at("workspace", "path"), spec.at("workspace", "digest", kind=DigestError):
             background = load_background(raw, path, workspace.digest)
         with spec.at("workspace", "measurement"):
             measurement = background.measurement(measurement_name)
@@ -219,13 +219,19 @@ def _cases(spec: SpecFile, opener: Opener) -> Iterator[Case]:
                 patchset=fill(patches.patchset if patches else None, "patches", "patchset"),
                 relabel=patches.labels if patches else None,
             )
+        if pattern and not source_of_patches.labels:
+            raise spec.error(
+                ("patches", "files"),
+                f"no file matches {pattern.text!r}",
+                "labels match within one path component; braces that name a label stand for it",
+            )
         yield Case(values, background, measurement["name"], source_of_patches)
 
 
 def _filled(spec: SpecFile, text: str, key: tuple[str, ...], values: Mapping[str, Label]) -> str:
     filled = substitute(text, values)
     if unknown := _PLACEHOLDER.search(filled):
-        remedy = nearest(unknown[1], list(values)) or "declare it in [parametrize]"
+        remedy = nearest(unknown[1], values) or "declare it in [parametrize]"
         raise spec.error(key, f"unknown placeholder {unknown[0]}", remedy)
     return filled
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import jsonpatch
@@ -56,8 +57,8 @@ def _apply_operation(
 ) -> None:
     where = f"operation {index} {operation.get('op')!r}"
     path = str(operation.get("path", ""))
-    touched = [path, str(operation["from"])] if operation.get("op") == "move" else [path]
-    if any(_is_protected(pointer) for pointer in touched):
+    path = path if path.isprintable() else repr(path)
+    if any(_is_protected(pointer) for pointer in _changed(operation)):
         problem = "changes the observed data, which no signal hypothesis may do"
         raise PatchError(problem, name, where, path)
     try:
@@ -70,9 +71,17 @@ def _apply_operation(
         ValueError,
         IndexError,
         AttributeError,
+        RecursionError,
     ) as error:
-        problem = str(error).strip("'\"") or type(error).__name__
+        # one line of bounded length: the libraries quote whole documents
+        problem = textwrap.shorten(str(error) or type(error).__name__, 200, placeholder=" ...")
         raise PatchError(f"cannot be applied: {problem}", name, where, path) from error
+
+
+def _changed(operation: dict[str, Any]) -> list[str]:
+    """Pointers to what an operation changes; ``test`` and the source of a ``copy`` only read."""
+    keys = {"test": [], "move": ["from", "path"]}.get(str(operation.get("op")), ["path"])
+    return [str(operation[key]) for key in keys if key in operation]
 
 
 def _is_protected(pointer: str) -> bool:

@@ -11,7 +11,7 @@ from fitspec.inference.likelihood import DataName, Likelihood, Minimum
 from fitspec.inference.question import Question
 from fitspec.results import FitResult, HypothesisTest, Outcome
 
-SLACK = 1e-3
+SLACK = 1e-4
 """How far, in -2 ln L, a free fit may stop above a conditional one before it is wrong."""
 
 
@@ -27,8 +27,9 @@ def test_hypotheses(likelihood: Likelihood, question: Question) -> Outcome:
     """
     _require_inside(question.mus, likelihood.poi_bounds)
     observed = _Profile(likelihood, likelihood.observed, "observed")
-    data = likelihood.asimov(observed.at(0.0).parameters)
-    asimov = _Profile(likelihood, data, "asimov")
+    background = observed.at(0.0).parameters
+    # the free fit to Asimov data starts from its minimum: the parameters that made the data
+    asimov = _Profile(likelihood, likelihood.asimov(background), "asimov", start=background)
     for profile in (observed, asimov):
         profile.fit_all(question.mus)
 
@@ -50,14 +51,16 @@ def test_hypotheses(likelihood: Likelihood, question: Question) -> Outcome:
 class _Profile:
     """The profile likelihood of one data set: a free fit and conditional ones, each done once."""
 
-    def __init__(self, likelihood: Likelihood, data: Any, name: DataName) -> None:
+    def __init__(
+        self, likelihood: Likelihood, data: Any, name: DataName, start: Any = None
+    ) -> None:
         self._likelihood = likelihood
         self._data = data
         self._name = name
         self._conditional: dict[float, Minimum] = {}
         self.fits: list[FitResult] = []
         self.notes: list[str] = []
-        self.free = self._fit(None)
+        self.free = self._fit(None, start)
 
     def at(self, mu: float) -> Minimum:
         """The conditional fit at a POI value."""
@@ -67,12 +70,13 @@ class _Profile:
 
     def fit_all(self, mus: Iterable[float]) -> None:
         """All conditional fits; a free fit that one of them undercuts is done again from there."""
-        lowest_mu = min(mus, key=lambda mu: self.at(mu).twice_nll)
+        known = [*mus, *self._conditional]
+        lowest_mu = min(known, key=lambda mu: self.at(mu).twice_nll)
         lowest = self.at(lowest_mu)
         gap = self.free.twice_nll - lowest.twice_nll
         if gap <= SLACK:
             return
-        self.free = self._fit(None, start=lowest.parameters)
+        self.free = self._fit(None, lowest.parameters)
         self.notes.append(
             f"the free fit to {self._name} data stopped {gap:.2g} above the fit at "
             f"mu = {lowest_mu:g}, a local minimum; it was done again from there"

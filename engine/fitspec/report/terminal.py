@@ -20,7 +20,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from fitspec.results import Band, CheckOutcome, CheckResult, PointResult, RunReport
+from fitspec.inference.asymptotics import SIGMAS
+from fitspec.results import CheckOutcome, CheckResult, PointResult, RunReport, as_band
 
 RESULTS_SHOWN = 20
 """More points than this are listed only with -v."""
@@ -170,25 +171,14 @@ class TerminalReport:
 
     def _failed_checks(self, report: RunReport) -> None:
         failed = [check for check in report.checks if check.outcome == "failed"]
-        if not failed:
-            return
-        self._rule("FAILURES")
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in ("check", "expected", "actual", "rel. diff.", "allowed"):
-            table.add_column(column, overflow="fold")
+        if failed:
+            self._rule("FAILURES")
         for check in failed:
-            difference = check.relative_difference
-            cells = [
-                check.node_id,
-                _value(check.expected),
-                _value(check.actual),
-                "" if difference is None else f"{difference:.2g}",
-                _tolerance(check),
-            ]
-            table.add_row(*map(Text, cells))
+            at_mu = "" if check.mu is None else f" at mu = {check.mu:g}"
+            self._print(Text(f"{check.node_id}{at_mu}", style="bold"))
+            self._console.print(_comparison(check))
             if check.source:
-                table.add_row(Text(f"  source: {check.source}", style="dim"))
-        self._console.print(table)
+                self._print(f"  source: {check.source}")
 
     def _xfailed_checks(self, report: RunReport) -> None:
         known = [c for c in report.checks if c.outcome in {"xfailed", "xpassed"}]
@@ -264,17 +254,21 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
-def _value(value: float | bool | Band | None) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(f"{number:.6g}" for number in value)
-    return f"{value:.8g}" if isinstance(value, float) else str(value)
-
-
-def _tolerance(check: CheckResult) -> str:
-    if isinstance(check.expected, bool):
-        return ""
-    absolute = f" + {check.atol:g} abs." if check.atol else ""
-    return f"{check.rtol:g}{absolute}"
+def _comparison(check: CheckResult) -> Table:
+    """Expected and actual value of a check; a band has a row for each sigma."""
+    table = Table(box=None, pad_edge=False, header_style="")
+    for column in ("", "expected", "actual", "rel. diff.", "allowed"):
+        table.add_column(column, justify="right", no_wrap=True)
+    if isinstance(check.expected, bool) or check.actual is None:
+        table.add_row("", str(check.expected), str(check.actual))
+        return table
+    expected, actual = as_band(check.expected), as_band(check.actual)
+    names = [f"{sigma:+d} sigma" for sigma in SIGMAS] if len(expected) > 1 else [""]
+    allowed = f"{check.rtol:g}" + (f" + {check.atol:g} abs." if check.atol else "")
+    for name, wanted, found in zip(names, expected, actual, strict=True):
+        difference = f"{abs(found - wanted) / abs(wanted):.2g}" if wanted else ""
+        table.add_row(f"  {name}", f"{wanted:.7g}", f"{found:.7g}", difference, allowed)
+    return table
 
 
 def _count(number: int, noun: str) -> str:

@@ -7,9 +7,9 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from fitspec.errors import DigestError, DownloadError, SourceError
+from fitspec.errors import DigestError, DownloadError, SourceError, nearest
 
 MIRROR_TABLE = "mirror.toml"
 _DOI = re.compile(
@@ -52,9 +52,8 @@ def resolve(source: str, base: Path, access: Access, sha256: str | None = None) 
     if url is None:
         path = base / source
         if not path.exists() and mirrored is None:
-            raise SourceError(
-                f"{source!r} does not exist beside the specification", "check the path"
-            )
+            remedy = nearest(path.name, _names_in(path.parent)) or "check the path"
+            raise SourceError(f"{source!r} does not exist beside the specification", remedy)
         path = path if path.exists() else mirrored or path
         return _verified(path, source, sha256)
     if mirrored is not None:
@@ -70,6 +69,10 @@ def remote_url(source: str) -> str | None:
     return source if "://" in source else None
 
 
+def _names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()] if folder.is_dir() else []
+
+
 def _from_mirror(source: str, mirror: Path | None) -> Path | None:
     if mirror is None:
         return None
@@ -78,7 +81,7 @@ def _from_mirror(source: str, mirror: Path | None) -> Path | None:
             f"mirror {str(mirror)!r} is no folder", "check --mirror or FITSPEC_MIRROR"
         )
     table = {remote_url(name) or name: file for name, file in _mirror_table(mirror).items()}
-    for file in (table.get(source), PurePosixPath(urlsplit(source).path).name):
+    for file in (table.get(source), _file_name(source)):
         if file and (mirror / file).exists():
             return mirror / file
     return None
@@ -89,21 +92,38 @@ def _mirror_table(mirror: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SourceError(f"{path}: not valid TOML: {error}", "map sources to files") from error
+    for source, file in table.items():
+        if not isinstance(file, str):
+            raise SourceError(f"{path}: {source!r} is mapped to no file name", "quote both")
+    return table
+
+
+def _file_name(source: str) -> str:
+    """The last component of a URL or path; empty where it names no file."""
+    name = PurePosixPath(_split(source).path).name
+    return "" if name == ".." else name
+
+
+def _split(source: str) -> SplitResult:
+    try:
+        return urlsplit(source)
+    except ValueError as error:
+        raise SourceError(f"{source!r} is no valid URL: {error}", "check its spelling") from error
 
 
 def _require_acceptable(url: str) -> None:
     """Only https leaves this machine; http is for a server on it."""
-    parts = urlsplit(url)
+    parts = _split(url)
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         return
     raise SourceError(f"{url!r} is not an https URL", "use https, a DOI, or a local path")
 
 
 def _cached(url: str, access: Access, sha256: str | None) -> Path:
-    name = PurePosixPath(urlsplit(url).path).name or "source"
+    name = _file_name(url) or "source"
     safe = re.sub(r"[^A-Za-z0-9._-]", "_", name)[-80:]
     path = access.cache / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{safe}"
     if not path.exists():

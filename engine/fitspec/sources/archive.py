@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import lzma
+import stat
 import tarfile
 import zipfile
 import zlib
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from fitspec.errors import ArchiveError
+from fitspec.errors import ArchiveError, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,9 @@ def open_archive(path: Path, limits: Limits | None = None) -> Archive:
     limits = limits or Limits()
     if path.is_dir():
         return Folder(path, limits)
-    if zipfile.is_zipfile(path):
-        return Zip(path, limits)
-    return Tar(path, limits)
+    with _damage(path.name):
+        is_zip = zipfile.is_zipfile(path) and not tarfile.is_tarfile(path)  # a tar may end in a zip
+    return Zip(path, limits) if is_zip else Tar(path, limits)
 
 
 class Folder:
@@ -63,11 +64,13 @@ class Folder:
 
     def names(self, glob: str) -> list[str]:
         _require_safe(glob, str(self._root))
-        found = (p for p in self._root.glob(glob) if p.is_file())
+        with _damage(str(self._root)):
+            found = [p for p in self._root.glob(glob) if p.is_file()]
         return sorted(p.relative_to(self._root).as_posix() for p in found)
 
     def read(self, names: Collection[str]) -> dict[str, bytes]:
-        return {name: self._read(name) for name in names}
+        with _damage(str(self._root)):
+            return {name: self._read(name) for name in names}
 
     def _read(self, name: str) -> bytes:
         _require_safe(name, str(self._root))
@@ -123,7 +126,7 @@ class Zip:
         self._path = path
         self._limits = limits
         with self._open() as archive:
-            members = ((i.filename, i.file_size, not i.is_dir()) for i in archive.infolist())
+            members = ((i.filename, i.file_size, _is_file(i)) for i in archive.infolist())
             self._sizes = _index(path.name, limits, members)
 
     def names(self, glob: str) -> list[str]:
@@ -132,8 +135,15 @@ class Zip:
     def read(self, names: Collection[str]) -> dict[str, bytes]:
         _require_present(names, self._sizes, self._path.name)
         with self._open() as archive:
-            infos = {_clean(info.filename): info for info in archive.infolist()}
-            return {name: archive.read(infos[name]) for name in names}
+            infos = {_clean(i.filename): i for i in archive.infolist() if _is_file(i)}
+            return {name: self._read(archive, infos[name]) for name in names}
+
+    def _read(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+        with archive.open(info) as file:
+            content = file.read(info.file_size)  # no more: its header may lie
+        if len(content) != info.file_size:
+            raise _damaged(self._path.name, f"{info.filename!r} is cut short")
+        return content
 
     @contextmanager
     def _open(self) -> Iterator[zipfile.ZipFile]:
@@ -149,6 +159,8 @@ def _index(
     total = 0
     for count, (raw_name, size, is_file) in enumerate(members, start=1):
         _require_safe(raw_name, archive)
+        if size < 0:
+            raise _damaged(archive, f"{raw_name!r} has a negative size")
         total += size
         if count > limits.members:
             raise ArchiveError(f"{archive} holds more than {limits.members} members", _HOSTILE)
@@ -170,6 +182,10 @@ def _require_safe(name: str, archive: str) -> None:
         raise ArchiveError(f"{archive} has a member {name!r} that points outside", _HOSTILE)
 
 
+def _is_file(info: zipfile.ZipInfo) -> bool:
+    return not info.filename.endswith("/") and not stat.S_ISLNK(info.external_attr >> 16)
+
+
 def _clean(name: str) -> str:
     return str(PurePosixPath(name))
 
@@ -181,10 +197,7 @@ def _require_present(names: Collection[str], present: Collection[str], archive: 
 
 
 def _absent(name: str, archive: str, present: list[str]) -> ArchiveError:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, present, n=1, cutoff=0.5)
-    remedy = f"did you mean {near[0]!r}?" if near else "list its content and correct the path"
+    remedy = nearest(name, present) or "list its content and correct the path"
     return ArchiveError(f"{archive} has no file {name!r}", remedy)
 
 
@@ -201,7 +214,7 @@ def _damage(archive: str) -> Iterator[None]:
     """Every way a broken archive can fail, as one error."""
     broken: tuple[type[Exception], ...] = (
         tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
-        EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
+        EOFError, OSError, NotImplementedError, RuntimeError, ValueError, OverflowError, MemoryError,
     )  # fmt: skip
     try:
         yield

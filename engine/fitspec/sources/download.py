@@ -54,7 +54,7 @@ def download(url: str, path: Path) -> None:
 def _require_promising(response: Any, **_: Any) -> None:
     """Refuse an answer, or a redirect, that another attempt would not mend."""
     asked, target = response.url, response.headers.get("Location", "")
-    if asked.startswith("https:") and target.startswith("http:"):
+    if asked.startswith("https:") and target.lower().startswith("http:"):
         raise DownloadError(f"{asked} redirects to plain http", "use the source's https address")
     client_error = 400 <= response.status_code < 500
     if client_error and response.status_code not in {408, 425, 429}:

@@ -92,13 +92,16 @@ class PatchSet:
                 f"{name} has {len(labels)} labels ({', '.join(labels)}), not {len(relabel)}",
                 "give one new name for each",
             )
+        labels = relabel or labels
+        if len(set(labels)) < len(labels):
+            raise WorkspaceError(f"{name}: two labels share a name: {', '.join(labels)}")
         self.labels: dict[str, dict[str, Label]] = {}
         self._operations = {}
         for patch in content["patches"]:
             title, values = patch["metadata"]["name"], patch["metadata"]["values"]
             if len(values) != len(labels):
                 raise WorkspaceError(f"{name}: patch {title!r} has {len(values)} label values")
-            self.labels[title] = dict(zip(relabel or labels, values, strict=True))
+            self.labels[title] = dict(zip(labels, values, strict=True))
             self._operations[title] = patch["patch"]
         _require_distinct([patch["metadata"]["name"] for patch in content["patches"]], name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ from fitspec.errors import SourceError
 from fitspec.results import Label
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_PLACEHOLDERS = re.compile(r"(?:\{[^{}]*\})+")
 _INTEGER = re.compile(r"[+-]?\d+")
 _DECIMAL = re.compile(r"[+-]?(?:\d+\.\d*|\.?\d+)(?:[eE][+-]?\d+)?")
 
@@ -35,7 +37,7 @@ class FilePattern:
     @property
     def glob(self) -> str:
         """A glob that matches at least what the pattern matches."""
-        return _PLACEHOLDER.sub("*", re.sub(r"([*?\[])", r"[\1]", self.text))
+        return _PLACEHOLDERS.sub("*", re.sub(r"([*?\[])", r"[\1]", self.text))
 
     def match(self, name: str) -> dict[str, Label] | None:
         """Labels of a file name, in the pattern's order; None if it does not match."""
@@ -54,6 +56,6 @@ class FilePattern:
 
 def label_value(text: str) -> Label:
     """A number where the text is one, else the text: ``300`` and ``0.5``, but ``12p5``."""
-    if _INTEGER.fullmatch(text):
-        return int(text)
-    return float(text) if _DECIMAL.fullmatch(text) else text
+    if not _DECIMAL.fullmatch(text) or not math.isfinite(float(text)):
+        return text
+    return int(text) if _INTEGER.fullmatch(text) else float(text)

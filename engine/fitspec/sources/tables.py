@@ -21,18 +21,22 @@ def read_table(path: Path) -> list[Row]:
     """Rows of a CSV file with a header line; lines that start with ``#`` are comments.
 
     Raises:
-        SourceError: it cannot be read, or a row has more or fewer cells than the header.
+        SourceError: it cannot be read, two columns share a name, or a row has more or fewer cells
+            than the header.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(
-            f"table {path.name!r} cannot be read: {error}", "check the path"
-        ) from error
+        lines = path.read_text(encoding="utf-8-sig").splitlines()  # Excel writes a BOM
+    except OSError as error:
+        raise SourceError(f"table {path.name!r}: {error.strerror}", "check the path") from error
+    except UnicodeDecodeError as error:
+        raise SourceError(f"table {path.name!r} is not UTF-8 text", "save it as UTF-8") from error
     numbered = [(i, line) for i, line in enumerate(lines, 1) if line.strip() and line[0] != "#"]
     if not numbered:
         raise SourceError(f"table {path.name!r} is empty", "its first line names the columns")
     header = [column.strip() for column in next(csv.reader([numbered[0][1]]))]
+    for column in filter(None, header):
+        if header.count(column) > 1:
+            raise SourceError(f"{path.name}:{numbered[0][0]}: two columns are called {column!r}")
     rows = []
     for number, line in numbered[1:]:
         cells = [cell.strip() for cell in next(csv.reader([line]))]

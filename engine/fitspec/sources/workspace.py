@@ -116,7 +116,7 @@ def require_schema(content: Any, kind: str, name: str) -> None:
     except fastjsonschema.JsonSchemaValueException as error:
         problem = error.message.removeprefix("data").removeprefix(".")
         raise WorkspaceError(
-            f"{name} is no HistFactory {kind}: {problem}",
+            f"{name} is no HistFactory {kind}: {problem.strip()}",
             f"see pyhf's {kind} schema, version {SCHEMA_VERSION}",
         ) from error
 

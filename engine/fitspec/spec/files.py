@@ -13,10 +13,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from fitspec.errors import InvalidSpecsError, SourceError, SpecError, UsageError
+from fitspec.errors import InvalidSpecsError, SourceError, SpecError, UsageError, nearest
 from fitspec.spec.locate import KeyPath, key_lines
 from fitspec.spec.models import SCHEMA_VERSION, Spec
-from fitspec.spec.problems import Problem, nearest, problems_of
+from fitspec.spec.problems import Problem, problems_of
 
 _LOOKS_LIKE_A_SPEC = re.compile(r"^\s*[\"']?fitspec[\"']?\s*=", re.MULTILINE)
 _TOML_POSITION = re.compile(r"^(?P<problem>.*) \(at line (?P<line>\d+), column \d+\)$")
@@ -54,11 +54,11 @@ class SpecFile:
         return _spec_error(self.name, self._lines, Problem(key, problem, remedy), kind)
 
     @contextmanager
-    def at(self, *key: str | int) -> Iterator[None]:
-        """Turn a source's error inside the block into one that points to ``key``."""
+    def at(self, *key: str | int, kind: type[SourceError] = SourceError) -> Iterator[None]:
+        """Turn a source's error of this kind inside the block into one that points to ``key``."""
         try:
             yield
-        except SourceError as error:
+        except kind as error:
             raise self.error(key, error.problem, error.remedy) from error
 
 
@@ -77,7 +77,7 @@ def load_spec(path: Path, name: str | None = None) -> SpecFile:
     text = _read(path, name)
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # beyond its grammar: huge integers, deep nesting
         raise _malformed(name, error) from error
     return _validated(name, path, text, data)
 
@@ -92,19 +92,22 @@ def find_specs(arguments: Sequence[str]) -> list[SpecFile]:
         UsageError: a path or curated name that does not exist.
         SpecError, InvalidSpecsError: an invalid specification; all of them are reported together.
     """
-    found: dict[Path, SpecFile] = {}
-    errors: list[SpecError] = []
+    named: dict[Path, tuple[Path, str]] = {}
     for argument in arguments:
         for path, name in _expand(argument):
-            try:
-                found.setdefault(path.resolve(), load_spec(path, name))
-            except InvalidSpecsError as several:
-                errors.extend(several.errors)
-            except SpecError as error:
-                errors.append(error)
+            named.setdefault(path.resolve(), (path, name))
+    found: list[SpecFile] = []
+    errors: list[SpecError] = []
+    for path, name in named.values():
+        try:
+            found.append(load_spec(path, name))
+        except InvalidSpecsError as several:
+            errors.extend(several.errors)
+        except SpecError as error:
+            errors.append(error)
     if errors:
         raise errors[0] if len(errors) == 1 else InvalidSpecsError(tuple(errors))
-    return list(found.values())
+    return found
 
 
 def library() -> Path:
@@ -131,20 +134,20 @@ def _curated(argument: str) -> Path:
     specs = {path.stem: path for path in sorted(library().glob("*.toml"))}
     name = argument.removeprefix("@")
     if name not in specs:
-        guess = nearest(name, list(specs), "@{}") or f"there are @{', @'.join(specs)}"
+        guess = nearest(name, specs, "@{}") or f"there are @{', @'.join(specs)}"
         raise UsageError(f"{argument}: no such curated specification", guess)
     return specs[name]
 
 
 def _is_spec(path: Path) -> bool:
     """A TOML file is a specification if it has the top-level key ``fitspec``."""
-    text = _read(path, _display(path))
-    if not _LOOKS_LIKE_A_SPEC.search(text):
+    if not path.is_file():
         return False
     try:
-        return "fitspec" in tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return True  # it wants to be one: let load_spec say what is wrong with it
+        text = path.read_text(encoding="utf-8", errors="replace")
+        return bool(_LOOKS_LIKE_A_SPEC.search(text)) and "fitspec" in tomllib.loads(text)
+    except (OSError, ValueError, RecursionError):
+        return True  # it may want to be one: let load_spec say what is wrong with it
 
 
 def _display(path: Path) -> str:
@@ -169,7 +172,7 @@ def _read(path: Path, name: str) -> str:
         raise SpecError(error.strerror or "cannot be read", name) from error
 
 
-def _malformed(name: str, error: tomllib.TOMLDecodeError) -> SpecError:
+def _malformed(name: str, error: ValueError | RecursionError) -> SpecError:
     text = str(error)
     if found := _TOML_POSITION.match(text):
         return SpecError(f"not valid TOML: {found['problem']}", name, int(found["line"]))
@@ -184,7 +187,7 @@ def _validated(name: str, path: Path, text: str, data: dict[str, object]) -> Spe
             ("fitspec",), "required key is missing", f"add fitspec = {SCHEMA_VERSION}"
         )
         raise _spec_error(name, lines, problem)
-    if version != SCHEMA_VERSION or isinstance(version, bool):
+    if version != SCHEMA_VERSION or type(version) is not int:
         problem = Problem(
             ("fitspec",),
             f"version {version!r} of the specification language is unknown",

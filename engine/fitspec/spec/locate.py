@@ -62,15 +62,14 @@ class _Scanner:
 
     def _header(self) -> KeyPath:
         start = self.at
-        path = self._resolve(self._key())
-        self._record(path, start)
+        path = self._resolve(self._key(), start)
         self._expect("]")
         return path
 
     def _array_of_tables_header(self) -> KeyPath:
         start = self.at
         keys = self._key()
-        array = (*self._resolve(keys[:-1]), keys[-1])
+        array = (*self._resolve(keys[:-1], start), keys[-1])
         index = self._table_counts.get(array, 0)
         self._table_counts[array] = index + 1
         self._record(array, start)
@@ -78,11 +77,12 @@ class _Scanner:
         self._expect("]]")
         return (*array, index)
 
-    def _resolve(self, keys: tuple[str, ...]) -> KeyPath:
+    def _resolve(self, keys: tuple[str, ...], start: int) -> KeyPath:
         """Add the index of the last element wherever a key names an array of tables."""
         path: KeyPath = ()
         for key in keys:
             path = (*path, key)
+            self._record(path, start)  # `[a.b]` may be the only place that names `a`
             if path in self._table_counts:
                 path = (*path, self._table_counts[path] - 1)
         return path

@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from fitspec.results import Band, Label
 
@@ -136,7 +144,7 @@ class Range(Model):
 
 
 Selector = Annotated[
-    Range | Annotated[tuple[Label, ...], Field(min_length=1)],
+    Range | Labels,
     BeforeValidator(_selection, json_schema_input_type=Range | Label | list[Label]),
 ]
 
@@ -365,13 +373,12 @@ class Spec(Model):
         tuple[Expect, ...], BeforeValidator(_to_tuple, json_schema_input_type=list[Expect])
     ] = ()
 
-    @model_validator(mode="after")
-    def _combined_key_exists(self) -> Spec:
-        if self.combine and self.combine.best_expected not in self.parametrize:
-            raise ValueError(
-                f"combine.best_expected: {self.combine.best_expected!r} is no key of [parametrize]"
-            )
-        return self
+    @field_validator("combine")
+    @classmethod
+    def _combined_key_exists(cls, combine: Combine | None, info: ValidationInfo) -> Combine | None:
+        if combine and combine.best_expected not in info.data.get("parametrize", {}):
+            raise ValueError(f"{combine.best_expected!r} is no key of [parametrize]")
+        return combine
 
 
 def json_schema() -> dict[str, Any]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from fitspec.errors import nearest
 from fitspec.spec.locate import KeyPath
 from fitspec.spec.models import Spec
 
@@ -26,24 +26,30 @@ class Problem:
     @property
     def dotted(self) -> str:
         """``expect[0].rtol``."""
-        parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.key)
+        parts = (f"[{part}]" if isinstance(part, int) else f".{_quoted(part)}" for part in self.key)
         return "".join(parts).removeprefix(".")
-
-
-def nearest(bad: str, good: Sequence[str], template: str = "{}") -> str:
-    """``did you mean 'select'?``, or nothing if no good value is near."""
-    match = difflib.get_close_matches(bad, good, n=1, cutoff=0.6)
-    return f"did you mean {template.format(match[0])!r}?" if match else ""
 
 
 def problems_of(invalid: ValidationError, data: Mapping[str, Any]) -> list[Problem]:
     """All problems of a specification, each key once, in the order of the language."""
-    problems: dict[KeyPath, Problem] = {}
+    problems: dict[KeyPath, tuple[int, Problem]] = {}
+    # each member of a union reports what it misses; the one that got furthest is what was meant
     for error in invalid.errors(include_url=False):
         problem = _problem(error, data)
-        problems.setdefault(problem.key, problem)
-    # each member of a union reports what it misses; the one that got furthest is what was meant
-    return [p for key, p in problems.items() if not any(_inside(other, key) for other in problems)]
+        candidate = (_vagueness(error["type"]), problem)
+        best = problems.setdefault(problem.key, candidate)
+        if candidate[0] < best[0]:
+            problems[problem.key] = candidate
+    return [
+        problem
+        for key, (_, problem) in problems.items()
+        if not any(_inside(other, key) for other in problems)
+    ]
+
+
+def _vagueness(error_type: str) -> int:
+    """How little of a value a union's member recognised: not even its type is the least."""
+    return 2 if error_type.endswith("_type") else int(error_type == "literal_error")
 
 
 def _inside(key: KeyPath, outer: KeyPath) -> bool:
@@ -53,6 +59,8 @@ def _inside(key: KeyPath, outer: KeyPath) -> bool:
 def _problem(error: Any, data: Mapping[str, Any]) -> Problem:
     key = _existing(error["loc"], data, with_last=error["type"] in {"missing", "extra_forbidden"})
     found = error["input"]
+    if isinstance(found, tuple) and error["type"] != "missing":
+        found = _value_at(key, data)  # TOML has no tuples: a validator made this one
     match error["type"]:
         case "missing":
             if isinstance(key[-1], int):
@@ -66,7 +74,7 @@ def _problem(error: Any, data: Mapping[str, Any]) -> Problem:
         case "literal_error":
             good = re.findall(r"'([^']*)'", error["ctx"]["expected"])
             remedy = nearest(str(found), good) or f"one of {', '.join(good)}"
-            return Problem(key, f"{found!r} is not allowed", remedy)
+            return Problem(key, f"{_short(found)} is not allowed", remedy)
         case "value_error":
             text, _, remedy = str(error["ctx"]["error"]).partition("; ")
             return Problem(key, text, remedy)
@@ -74,9 +82,10 @@ def _problem(error: Any, data: Mapping[str, Any]) -> Problem:
             return Problem(
                 key, f"{_short(found)} is no digest", f"expected {error['ctx']['pattern']}"
             )
+        case "uuid_parsing":
+            return Problem(key, f"{_short(found)} is no UUID")
         case _:
-            text = (error["msg"][0].lower() + error["msg"][1:]).replace("tuple", "list")
-            return Problem(key, f"{text}, found {_short(found)}")
+            return Problem(key, f"{_in_toml_terms(error['msg'])}, found {_short(found)}")
 
 
 def _existing(loc: Iterable[str | int], data: Any, *, with_last: bool) -> KeyPath:
@@ -99,6 +108,19 @@ def _existing(loc: Iterable[str | int], data: Any, *, with_last: bool) -> KeyPat
     return (*path, *last)
 
 
+def _value_at(key: KeyPath, data: Any) -> Any:
+    for part in key:
+        data = data[part]
+    return data
+
+
+def _in_toml_terms(message: str) -> str:
+    message = re.sub(r"dictionary( or instance of \w+)?", "table", message)
+    return re.sub(r"^[A-Z](?![A-Z])", lambda first: first.group().lower(), message).replace(
+        "tuple", "list"
+    )
+
+
 def _fields_at(key: KeyPath) -> set[str]:
     """Keys that the language allows inside the table at ``key``."""
     models: set[type[BaseModel]] = {Spec}
@@ -115,6 +137,10 @@ def _models_in(annotation: Any) -> set[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return {annotation}
     return {model for part in typing.get_args(annotation) for model in _models_in(part)}
+
+
+def _quoted(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else repr(key)
 
 
 def _short(value: Any, limit: int = 60) -> str:

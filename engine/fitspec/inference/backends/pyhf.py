@@ -15,6 +15,10 @@ MAX_ITERATIONS = 100_000
 MINUIT_TOLERANCE = 0.1
 """Both are pyhf's defaults, made explicit."""
 
+SCIPY_TOLERANCE = 1e-8
+"""In -2 ln L. At SLSQP's own 1e-6 a fit can stop early on a flat direction, and the CLs of a weak
+signal is then off by as much as 0.05."""
+
 
 @contextlib.contextmanager
 def open_likelihood(workspace: dict[str, Any], question: Question) -> Iterator[PyhfLikelihood]:
@@ -116,7 +120,7 @@ def _optimizer(name: str) -> Any:
     import pyhf
 
     if name == "scipy":
-        return pyhf.optimize.scipy_optimizer(maxiter=MAX_ITERATIONS)
+        return pyhf.optimize.scipy_optimizer(maxiter=MAX_ITERATIONS, tolerance=SCIPY_TOLERANCE)
     try:
         return pyhf.optimize.minuit_optimizer(maxiter=MAX_ITERATIONS, tolerance=MINUIT_TOLERANCE)
     except (ImportError, pyhf.exceptions.ImportBackendError) as error:
