@@ -37,7 +37,8 @@ def compile_keywords(text: str) -> Matcher:
 class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = [(m[m.lastgroup or ""], m.end()) for m in _TOKEN.finditer(text)]
+        found = ((m, m.lastgroup or "") for m in _TOKEN.finditer(text))
+        self._tokens = [(match[group], match.start(group)) for match, group in found]
         self._next = 0
 
     def parse(self) -> Matcher:
@@ -89,8 +90,8 @@ class _Parser:
         return False
 
     def _error(self, problem: str) -> UsageError:
-        ends = [0, *(end for _, end in self._tokens)]
-        column = ends[min(self._next, len(ends) - 1)] + 1
+        starts = [*(start for _, start in self._tokens), len(self._text)]
+        column = starts[self._next] + 1
         return UsageError(
             f"-k {self._text!r}, column {column}: {problem}", "use words with and, or, not, ( )"
         )

@@ -147,13 +147,15 @@ def selected(spec: SpecFile, points: Sequence[Point]) -> list[Point]:
 
     def kept(point: Point) -> bool:
         return all(
-            wanted.holds(point.labels[label])
-            if isinstance(wanted, Range)
-            else point.labels[label] in wanted
+            label in point.labels and _holds(wanted, point.labels[label])
             for label, wanted in select.items()
         )
 
     return [point for point in points if kept(point)]
+
+
+def _holds(wanted: Range | tuple[Label, ...], value: Label) -> bool:
+    return wanted.holds(value) if isinstance(wanted, Range) else value in wanted
 
 
 def combinations_of(spec: SpecFile, points: Sequence[Point]) -> list[Combination]:

@@ -214,7 +214,8 @@ def _damage(archive: str) -> Iterator[None]:
     """Every way a broken archive can fail, as one error."""
     broken: tuple[type[Exception], ...] = (
         tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
-        EOFError, OSError, NotImplementedError, RuntimeError, ValueError, OverflowError, MemoryError,
+        EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
+        OverflowError, MemoryError,
     )  # fmt: skip
     try:
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,10 +32,14 @@ def download(url: str, path: Path) -> None:
     import requests
 
     pooch.get_logger().setLevel("ERROR")  # it would report every attempt on stderr
+    responses = ExitStack()  # pooch leaves those that failed open
+
+    def examine(response: Any, **_: Any) -> None:
+        responses.callback(response.close)
+        _require_promising(response)
+
     headers = {"Accept": ARCHIVE_TYPES if urlsplit(url).hostname == "doi.org" else "*/*"}
-    downloader = pooch.HTTPDownloader(
-        headers=headers, timeout=TIMEOUT, hooks={"response": _require_promising}
-    )
+    downloader = pooch.HTTPDownloader(headers=headers, timeout=TIMEOUT, hooks={"response": examine})
     fetcher = pooch.create(
         path=path.parent,
         base_url="",
@@ -43,7 +48,8 @@ def download(url: str, path: Path) -> None:
         retry_if_failed=ATTEMPTS - 1,
     )
     try:
-        fetcher.fetch(path.name, downloader=downloader)
+        with responses:
+            fetcher.fetch(path.name, downloader=downloader)
     except (requests.RequestException, OSError) as error:
         raise DownloadError(
             f"{url} could not be fetched in {ATTEMPTS} attempts: {error}",
@@ -51,7 +57,7 @@ def download(url: str, path: Path) -> None:
         ) from error
 
 
-def _require_promising(response: Any, **_: Any) -> None:
+def _require_promising(response: Any) -> None:
     """Refuse an answer, or a redirect, that another attempt would not mend."""
     asked, target = response.url, response.headers.get("Location", "")
     if asked.startswith("https:") and target.lower().startswith("http:"):

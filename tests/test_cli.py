@@ -1,0 +1,245 @@
+"""The front end: commands, exit codes, and one clear line for every bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fitspec.cli import run_command_line
+from fitspec.errors import ExitCode
+
+HEAVY = ("numpy", "orjson", "pooch", "pydantic", "pyhf", "requests", "rich", "scipy")
+
+
+@pytest.fixture
+def edit(analysis: Path) -> Callable[..., None]:
+    """Replaces text in the small specification, or adds to it: ``edit(old=new)``."""
+
+    def replace(old: str = "", new: str = "") -> None:
+        path = analysis / "small.toml"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new) if old else text + new)
+
+    return replace
+
+
+BAD_SPECS = {
+    "malformed TOML": (
+        'path = "background.json"', 'path = "background.json',
+        "small.toml:7: not valid TOML: Illegal character '\\n'", 4,
+    ),
+    "an unknown key": (
+        "files =", "fles =",
+        "small.toml:10: patches.fles: unknown key; did you mean 'files'?", 4,
+    ),
+    "a wrong type": (
+        "", "[poi]\ntest = true\n",
+        "small.toml:13: poi.test[0]: input should be a valid number, found True", 4,
+    ),
+    "a label that no patch has": (
+        "", "select = { mas = 100 }\n",
+        "small.toml:11: patches.select.mas: no patch has this label; did you mean 'mass'?", 4,
+    ),
+    "a digest that differs": (
+        "[patches]", f'digest = "sha256:{64 * "0"}"\n[patches]',
+        "small.toml:9: workspace.digest: background.json has digest sha256:", 4,
+    ),
+    "an absent file of the archive": (
+        "background.json", "backgrounds.json",
+        "small.toml:7: workspace.path: ", 4,
+    ),
+    "an absent archive": (
+        "[patches]", 'archive = "smal.tar"\n[patches]',
+        "small.toml:9: workspace.archive: 'smal.tar' does not exist beside the specification; "
+        "did you mean 'small.toml'?", 4,
+    ),
+    "a pattern without a match": (
+        "patch.signal", "patch.signl",
+        "small.toml:10: patches.files: no file matches 'patch.signl_{mass}_{width}.json'", 4,
+    ),
+    "a selection without a match": (
+        "", "select = { mass = 150 }\n",
+        "small.toml: no points; loosen [patches] select", 5,
+    ),
+    "a POI outside its bounds": (
+        "", "[poi]\ntest = 11\n",
+        "small.toml:13: poi.test: mu = 11 is outside the POI's bounds [0, 10]", 4,
+    ),
+    "an absent measurement": (
+        "[patches]", 'measurement = "other"\n[patches]',
+        "small.toml:9: workspace.measurement: background.json has no measurement 'other'; "
+        "it has 'measurement'", 4,
+    ),
+    "something not yet possible": (
+        "", "[poi]\nupper_limit = 0.95\n",
+        "small.toml:13: poi.upper_limit: not yet: ", 4,
+    ),
+    "a remote endpoint": (
+        "", '[endpoint]\nkind = "funcx"\n',
+        "small.toml:12: endpoint: not yet: this version of fitspec cannot run on "
+        "'globus-compute'", 4,
+    ),
+    "an expectation of no point": (
+        "", '[[expect]]\npoint = "signal_100_3"\nCLs_obs = 0.1\n',
+        "small.toml:13: expect[0].point: there is no point 'signal_100_3'; did you mean "
+        "'signal_100_2'?", 4,
+    ),
+    "an absent table": (
+        "", '[[expect]]\ntable = "limits.csv"\n',
+        "small.toml:13: expect[0].table: table 'limits.csv': No such file or directory", 4,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "message", "code"), BAD_SPECS.values(), ids=BAD_SPECS)
+def test_bad_input_is_one_line_with_a_place_and_an_exit_code(
+    old: str,
+    new: str,
+    message: str,
+    code: int,
+    edit: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    edit(old, new)
+    assert run_command_line(["run", "small.toml"]) == code
+    complaint = capsys.readouterr().err
+    assert complaint.startswith(f"fitspec: error: {message}")
+    assert complaint.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "smll.toml"], "smll.toml: no such file or folder; did you mean 'small.toml'?"),
+        (["run", "@1lbb"], "@1lbb: no such curated specification; did you mean '@1Lbb'?"),
+        (["run", "small.toml", "-k", "mass=100 and ("], "-k 'mass=100 and (', column "),
+        (["run", "small.toml", "-n", "0"], "Invalid value for '-n'"),
+        (["run", "small.toml", "--nope"], "No such option: --nope"),
+        (["run", "small.toml", "--json", "no/x.json"], "--json no/x.json: there is no such folder"),
+        (["run", "small.toml", "--mirror", "none"], "small.toml:7: workspace.archive: mirror "),
+        (["run", "small.toml", "--backend", "native"], "--backend native: not yet"),
+        (["run", "small.toml", "--endpoint", "river"], "--endpoint river: not yet"),
+        (["run"], "Missing argument 'SPEC...'; see `fitspec --help`"),
+        ([], "no command is given; see `fitspec --help`"),
+        (["cache"], "Missing command"),
+        (["fit"], "No such command 'fit'"),
+    ],
+)
+@pytest.mark.usefixtures("analysis")
+def test_a_bad_command_line_is_a_usage_error(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command_line(arguments) == ExitCode.USAGE_ERROR
+    complaint = capsys.readouterr().err
+    assert complaint.startswith(f"fitspec: error: {message}")
+    assert complaint.count("\n") == 1
+
+
+def test_a_workspace_that_fails_its_schema_names_the_place(
+    analysis: Path, background: dict, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del background["channels"][1]["samples"][0]["name"]
+    (analysis / "background.json").write_text(json.dumps(background))
+    assert run_command_line(["run", "small.toml"]) == ExitCode.USAGE_ERROR
+    assert capsys.readouterr().err == (
+        "fitspec: error: small.toml:7: workspace.path: background.json is no HistFactory "
+        "workspace: channels[1].samples[0] must contain ['name'] properties; "
+        "see pyhf's workspace schema, version 1.0.0\n"
+    )
+
+
+@pytest.mark.usefixtures("analysis")
+def test_a_selection_that_leaves_nothing_has_its_own_exit_code(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run_command_line(["run", "small.toml", "-k", "nothing"]) == ExitCode.NOTHING_COLLECTED
+    assert "-k 'nothing' selects none of the 4 points" in capsys.readouterr().err
+
+
+def test_an_internal_error_is_one_line_and_asks_for_a_report(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("fitspec.config.load_config", lambda: 1 / 0)
+    assert run_command_line(["cache", "info"]) == ExitCode.INTERNAL_ERROR
+    complaint = capsys.readouterr().err
+    assert complaint.startswith("fitspec: error: internal error: ZeroDivisionError")
+    assert complaint.count("\n") == 1
+
+
+@pytest.mark.usefixtures("analysis")
+def test_collect_lists_node_ids_and_counts(
+    edit: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(new='[[expect]]\npoint = "signal_100_2"\nCLs_obs = 0.1\nCLs_exp = [1, 2, 3, 4, 5]\n')
+    assert run_command_line(["collect", "."]) == ExitCode.OK
+    assert capsys.readouterr().out.splitlines() == [
+        "small.toml::signal_100_1",
+        "small.toml::signal_100_2::CLs_obs",
+        "small.toml::signal_100_2::CLs_exp",
+        "small.toml::signal_200_1",
+        "small.toml::signal_200_2",
+        "",
+        "4 points, 0 combinations and 2 checks in 1 specifications",
+    ]
+
+
+@pytest.mark.usefixtures("analysis")
+def test_validate_and_fetch_say_what_they_found(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["validate", "."]) == ExitCode.OK
+    assert run_command_line(["fetch", "small.toml"]) == ExitCode.OK
+    valid, fetched = capsys.readouterr().out.splitlines()
+    assert valid == "small.toml: valid"
+    assert fetched.startswith("small.toml: background.json sha256:")
+
+
+def test_validate_without_a_specification_collects_nothing(tmp_path: Path) -> None:
+    assert run_command_line(["validate", str(tmp_path)]) == ExitCode.NOTHING_COLLECTED
+
+
+def test_schema_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["schema"]) == ExitCode.OK
+    assert json.loads(capsys.readouterr().out)["required"] == ["fitspec", "analysis", "workspace"]
+
+
+@pytest.mark.usefixtures("analysis")
+def test_the_cache_is_counted_and_cleared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    downloads = tmp_path / "cache" / "sources"
+    downloads.mkdir(parents=True)
+    (downloads / "x.tar").write_bytes(bytes(2_000_000))
+    assert run_command_line(["run", "small.toml", "-q", "-n", "1", "-k", "100_1"]) == ExitCode.OK
+    capsys.readouterr()
+    run_command_line(["cache", "info"])
+    assert "sources: 1 files, 2.0 MB\nresults: 1 points" in capsys.readouterr().out
+    run_command_line(["cache", "clear"])
+    run_command_line(["cache", "info"])
+    assert "sources: 1 files, 2.0 MB\nresults: 0 points" in capsys.readouterr().out
+    run_command_line(["cache", "clear", "--sources"])
+    assert not downloads.exists()
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys; from fitspec.cli import run_command_line; run_command_line(['--help']);"
+        f"sys.exit(', '.join(m for m in {HEAVY} if m in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Commands:" in done.stdout
+
+
+def test_a_closed_pipe_is_no_traceback(analysis: Path) -> None:
+    (analysis / "results").mkdir()
+    command = f"{sys.executable} -m fitspec collect {analysis} | true"
+    done = subprocess.run(
+        command, shell=True, capture_output=True, text=True, env={**os.environ}, cwd=analysis
+    )
+    assert done.stderr == ""

@@ -1,0 +1,59 @@
+"""The examples are what their scripts say, and the curated specifications what was published."""
+
+from __future__ import annotations
+
+import csv
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+from fitspec.spec import find_specs
+
+ROOT = Path(__file__).resolve().parents[1]
+QUICKSTART = ROOT / "examples" / "quickstart"
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    return list(csv.DictReader(lines))
+
+
+def test_the_quickstart_is_what_its_script_makes(tmp_path: Path) -> None:
+    script = runpy.run_path(str(ROOT / "examples" / "make_quickstart.py"))
+    script["main"](tmp_path)
+    for name in ("background.json", "patchset.json"):
+        assert json.loads((tmp_path / name).read_text()) == json.loads(
+            (QUICKSTART / name).read_text()
+        )
+    made, kept = rows(tmp_path / "expected.csv"), rows(QUICKSTART / "expected.csv")
+    assert len(made) == len(kept) == 9
+    for new, old in zip(made, kept, strict=True):
+        assert [float(v) for v in new.values()] == pytest.approx(
+            [float(v) for v in old.values()], rel=1e-4
+        )
+
+
+def test_every_shipped_specification_is_valid() -> None:
+    names = {
+        spec.path.name for spec in find_specs([str(ROOT / "fitspecs"), str(ROOT / "examples")])
+    }
+    assert names == {"1Lbb.toml", "quickstart.toml", "sbottom.toml", "stau.toml"}
+
+
+@pytest.mark.data
+def test_the_curated_values_are_the_published_ones(mirror: Path) -> None:
+    published = {row["point"]: row for row in rows(mirror / "published" / "hypotest.csv")}
+    ours = {
+        f"sbottom_{row['m_sbottom']}_{row['m_N2']}_{row['m_N1']}": row
+        for row in rows(ROOT / "fitspecs" / "published" / "sbottom-hypotest.csv")
+    } | {
+        f"C1N2_Wh_hbb_{row['m_C1N2']}_{row['m_N1']}": row
+        for row in rows(ROOT / "fitspecs" / "published" / "1Lbb-hypotest.csv")
+    }
+    assert ours.keys() == published.keys()
+    for point, row in ours.items():
+        values = {name: value for name, value in row.items() if name.startswith("CLs")}
+        assert values == {name: published[point][name] for name in values}
+        assert row.get("region", "") in published[point]["workspace"]
