@@ -41,7 +41,7 @@ BAD_SPECS = {
     ),
     "a wrong type": (
         "", "[poi]\ntest = true\n",
-        "small.toml:13: poi.test[0]: input should be a valid number, found True", 4,
+        "small.toml:12: poi.test: input should be a valid number, found True", 4,
     ),
     "a label that no patch has": (
         "", "select = { mas = 100 }\n",
@@ -70,7 +70,7 @@ BAD_SPECS = {
     ),
     "a POI outside its bounds": (
         "", "[poi]\ntest = 11\n",
-        "small.toml:13: poi.test: mu = 11 is outside the POI's bounds [0, 10]", 4,
+        "small.toml:12: poi.test: mu = 11 is outside the POI's bounds [0, 10]", 4,
     ),
     "an absent measurement": (
         "[patches]", 'measurement = "other"\n[patches]',
@@ -79,21 +79,21 @@ BAD_SPECS = {
     ),
     "something not yet possible": (
         "", "[poi]\nupper_limit = 0.95\n",
-        "small.toml:13: poi.upper_limit: not yet: ", 4,
+        "small.toml:12: poi.upper_limit: not yet: ", 4,
     ),
     "a remote endpoint": (
         "", '[endpoint]\nkind = "funcx"\n',
-        "small.toml:12: endpoint: not yet: this version of fitspec cannot run on "
+        "small.toml:11: endpoint: not yet: this version of fitspec cannot run on "
         "'globus-compute'", 4,
     ),
     "an expectation of no point": (
         "", '[[expect]]\npoint = "signal_100_3"\nCLs_obs = 0.1\n',
-        "small.toml:13: expect[0].point: there is no point 'signal_100_3'; did you mean "
+        "small.toml:12: expect[0].point: there is no point 'signal_100_3'; did you mean "
         "'signal_100_2'?", 4,
     ),
     "an absent table": (
         "", '[[expect]]\ntable = "limits.csv"\n',
-        "small.toml:13: expect[0].table: table 'limits.csv': No such file or directory", 4,
+        "small.toml:12: expect[0].table: table 'limits.csv': No such file or directory", 4,
     ),
 }  # fmt: skip
 

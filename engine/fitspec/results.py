@@ -131,6 +131,10 @@ class Outcome:
                 raise InferenceError(f"{name} is {number}")
 
 
+NOT_COMPUTED = "not computed"
+"""How the reason of a point begins that nobody tried to compute."""
+
+
 @dataclass(frozen=True, slots=True)
 class PointResult:
     """A point of a specification and its outcome.
@@ -260,6 +264,11 @@ class RunReport:
     def failed_points(self) -> tuple[PointResult, ...]:
         """Points without numbers."""
         return tuple(point for point in self.points if point.outcome.status == "error")
+
+    @property
+    def not_computed(self) -> int:
+        """Points that the run did not come to."""
+        return sum((p.outcome.error or "").startswith(NOT_COMPUTED) for p in self.points)
 
     @property
     def ok(self) -> bool:

@@ -23,6 +23,7 @@ from fitspec.execute import Computed, LocalPool, ResultStore, run_fits
 from fitspec.execute.local import available_cores
 from fitspec.plan import Plan, make_plan
 from fitspec.results import (
+    NOT_COMPUTED,
     CheckResult,
     Combined,
     Outcome,
@@ -139,9 +140,9 @@ def _execute(
                 if settings.max_failures and failures >= settings.max_failures:
                     break
     except KeyboardInterrupt:
-        ledger.give_up("not computed: interrupted")
+        ledger.give_up(f"{NOT_COMPUTED}: interrupted")
         return True
-    ledger.give_up(f"not computed: stopped at --maxfail {settings.max_failures}")
+    ledger.give_up(f"{NOT_COMPUTED}: stopped at --maxfail {settings.max_failures}")
     return False
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import tomllib
 from collections.abc import Iterator
 from typing import Any
@@ -71,7 +72,7 @@ HARD = {
 
 @pytest.mark.parametrize(("text", "lines"), HARD.values(), ids=HARD)
 def test_hard_cases_are_located(text: str, lines: dict[KeyPath, int]) -> None:
-    assert set(paths(tomllib.loads(text))) == set(lines)
+    assert {path for path, _ in items(tomllib.loads(text))} == set(lines)
     assert key_lines(text) == lines
 
 
@@ -145,18 +146,41 @@ def documents(draw: st.DrawFn) -> str:
     return nest(fill(tomlkit.document()), depth=3).as_string()
 
 
-def paths(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
-    """Paths of all keys and array elements of a document."""
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    for part, item in items:
-        yield (*path, part)
+def items(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    """All keys and array elements of a document with their paths, as tomllib reads it."""
+    for part, item in value.items() if isinstance(value, dict) else enumerate(value):
+        yield (*path, part), item
         if isinstance(item, dict | list):
-            yield from paths(item, (*path, part))
+            yield from items(item, (*path, part))
+
+
+def expected_on_line(path: KeyPath, value: Any) -> str:
+    if isinstance(path[-1], str):
+        value = path[-1]
+    elif isinstance(value, dict | list):
+        return r"\[|\{"
+    return re.search(r"\d{4}", str(value)).group()
 
 
 @settings(deadline=None)
 @given(documents())
-def test_probe(text: str) -> None:
-    tomllib.loads(text)
-    print(text)
-    print("=======")
+def test_every_key_and_element_is_found_on_its_line(text: str) -> None:
+    lines = key_lines(text)
+    located = dict(items(tomllib.loads(text)))
+    assert set(lines) == set(located)
+    for path, value in located.items():
+        assert re.search(expected_on_line(path, value), text.split("\n")[lines[path] - 1])
+
+
+@settings(deadline=None)
+@given(documents())
+def test_keys_and_elements_are_found_in_their_order(text: str) -> None:
+    lines = key_lines(text)
+    found = [lines[path] for path, _ in items(tomllib.loads(text))]
+    assert found == sorted(found)
+
+
+@settings(deadline=None)
+@given(documents())
+def test_the_ends_of_lines_make_no_difference(text: str) -> None:
+    assert key_lines(text.replace("\n", "\r\n")) == key_lines(text)

@@ -189,11 +189,13 @@ class TerminalReport:
     def _summary(self, report: RunReport) -> None:
         outcomes: tuple[CheckOutcome, ...] = ("failed", "passed", "xfailed", "xpassed")
         parts = [f"{n} {outcome}" for outcome in outcomes if (n := report.count(outcome))]
-        errors = len(report.failed_points)
+        not_computed = report.not_computed
+        errors = len(report.failed_points) - not_computed
         parts += [_count(errors, "error")] if errors else []
+        parts += [f"{not_computed} not computed"] if not_computed else []
         parts += [f"{report.deselected} deselected"] if report.deselected else []
         cached = sum(point.cached for point in report.points)
-        done = len(report.points) - errors
+        done = len(report.points) - len(report.failed_points)
         fitted = f"{_count(done, 'point')} fitted" + (
             f" ({cached} from the store)" if cached else ""
         )
