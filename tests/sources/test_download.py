@@ -68,11 +68,15 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}/{path}"
 
 
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(variable, "*")
+
+
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def server() -> Iterator[Server]:
     """A running server; a client that leaves a socket open fails the test."""
-    monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setenv("no_proxy", "*")
     with Server() as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
@@ -253,15 +257,14 @@ def test_what_cannot_mend_itself_is_refused_at_once(
     assert list(cache.iterdir()) == []
 
 
-def test_a_server_that_is_gone_is_named(
-    fetch: Callable[..., Path], server: Server, waits: list[float]
-) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))  # taken, but nobody listens
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}/a.tar"
+def test_a_server_that_is_gone_is_named(cache: Path, waits: list[float]) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # taken, but nobody listens
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/a.tar"
         with pytest.raises(DownloadError, match=f"{url} could not be fetched in 3 attempts"):
-            download(url, Path("a.tar"))
+            download(url, cache / "a.tar")
     assert waits == [1, 2]
+    assert list(cache.iterdir()) == []
 
 
 def test_a_cache_that_is_no_folder_is_a_download_error(

@@ -32,6 +32,11 @@ class Access:
     mirror: Path | None = None
     offline: bool = False
 
+    def __post_init__(self) -> None:
+        if self.mirror is not None and not self.mirror.is_dir():
+            problem = f"mirror {str(self.mirror)!r} is no folder"
+            raise SourceError(problem, "check --mirror, FITSPEC_MIRROR or the configuration")
+
 
 def resolve(source: str, base: Path, access: Access, sha256: str | None = None) -> Path:
     """A local file or folder that holds the source.
@@ -76,10 +81,6 @@ def _names_in(folder: Path) -> list[str]:
 def _from_mirror(source: str, mirror: Path | None) -> Path | None:
     if mirror is None:
         return None
-    if not mirror.is_dir():
-        raise SourceError(
-            f"mirror {str(mirror)!r} is no folder", "check --mirror or FITSPEC_MIRROR"
-        )
     table = {remote_url(name) or name: file for name, file in _mirror_table(mirror).items()}
     for file in (table.get(source), _file_name(source)):
         if file and (mirror / file).exists():

@@ -22,7 +22,7 @@ NORMFACTOR_BOUNDS = (0.0, 10.0)
 """pyhf's bounds of an unconstrained normalisation where the measurement gives none."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Background:
     """A background-only workspace.
 

@@ -1,0 +1,84 @@
+"""What the language can say and this version cannot do is refused, at its key."""
+
+from __future__ import annotations
+
+import pytest
+
+from fitspec.collect import collect
+from fitspec.collect.support import require_supported
+from fitspec.errors import ExitCode, NotYetError
+from fitspec.sources import Access
+from fitspec.spec import load_spec
+
+FILES = 'files = "patch.signal_{mass}_{width}.json"'
+
+NOT_YET = {
+    "patches.yields": (FILES, 'yields = "signal.csv"', 10, "use files or patchset"),
+    "patches.discovery": (FILES, 'discovery = ["SR"]', 10, "use files or patchset"),
+    "poi.upper_limit": (
+        FILES, f"{FILES}\n[poi]\nupper_limit = 0.95", 12, "use poi.test or poi.scan",
+    ),
+    "cross_section": (
+        FILES, f'{FILES}\n[cross_section]\ntable = "x.csv"\non = "mass"', 11, "remove it",
+    ),
+    "inference.test_statistic": (
+        FILES, f'{FILES}\n[inference]\ntest_statistic = "q0"', 12, 'use "qtilde" or "q"',
+    ),
+    "inference.calculator": (
+        FILES, f'{FILES}\n[inference]\ntoys = 10\ncalculator = "toys"', 13, 'use "asymptotic"',
+    ),
+    "inference.expected": (
+        FILES, f'{FILES}\n[inference]\nexpected = "pre-fit"', 12, 'use "post-fit"',
+    ),
+    "backend.name": (FILES, f'{FILES}\n[backend]\nname = "native"', 12, 'use "pyhf"'),
+}  # fmt: skip
+
+
+@pytest.fixture
+def spec_with(analysis):
+    """The small specification with some text replaced."""
+
+    def load(old: str, new: str):
+        path = analysis / "small.toml"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+        return load_spec(path, "small.toml")
+
+    return load
+
+
+@pytest.mark.parametrize("key", NOT_YET)
+def test_a_feature_that_is_to_come_is_refused_at_its_key(spec_with, key):
+    old, new, line, instead = NOT_YET[key]
+    spec = spec_with(old, new)
+
+    with pytest.raises(NotYetError) as caught:
+        require_supported(spec)
+
+    message = "not yet: this version of fitspec cannot do it"
+    assert str(caught.value) == f"small.toml:{line}: {key}: {message}; {instead}"
+    assert caught.value.exit_code == ExitCode.USAGE_ERROR
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "[poi]\nscan = { start = 0, stop = 2, num = 3 }",
+        '[inference]\ntest_statistic = "q"\ncalculator = "asymptotic"\nexpected = "post-fit"',
+        '[inference]\ninterpcodes = { normsys = "code1", histosys = "code0" }',
+        '[backend]\nname = "pyhf"\ntensor = "jax"\noptimizer = "minuit"',
+    ],
+    ids=["scan", "inference", "interpcodes", "backend"],
+)
+def test_what_can_be_done_is_let_through(spec_with, table):
+    require_supported(spec_with(FILES, f"{FILES}\n{table}"))
+
+
+def test_nothing_is_fetched_for_a_specification_that_cannot_be_done(spec_with, tmp_path):
+    spec = spec_with(
+        'path = "background.json"', 'path = "nowhere.json"\n[backend]\nname = "native"'
+    )
+
+    with pytest.raises(NotYetError):
+        collect([spec], Access(tmp_path))
