@@ -10,6 +10,7 @@ import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -96,7 +97,7 @@ def make_plan(collection: Collection, backend: str | None = None) -> Plan:
 def fit_key(workspace_digest: str, patch: bytes, question: Question) -> str:
     """Name of a fit: sha256 over all that decides its numbers, formatting of the JSON apart."""
     content: dict[str, Any] = {
-        "fitspec": fitspec.__version__,
+        "code": _code_digest(),
         "backend": _backend_version(question.backend),
         "workspace": workspace_digest,
         "patch": _canonical(patch),
@@ -138,6 +139,17 @@ def _canonical(patch: bytes) -> str:
         content = patch.hex()  # the worker will say what is wrong with it
     canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(canonical).hexdigest()
+
+
+@functools.cache
+def _code_digest() -> str:
+    """Digest of the code that makes the numbers: a changed formula never meets an old result."""
+    package = Path(fitspec.__file__).parent
+    digest = hashlib.sha256()
+    for folder in ("histfactory", "inference"):
+        for module in sorted((package / folder).rglob("*.py")):
+            digest.update(module.read_bytes())
+    return digest.hexdigest()
 
 
 @functools.cache

@@ -166,7 +166,6 @@ class Combined:
     Attributes:
         spec: the specification as the user named it.
         id: the signal point, without the combined label.
-        labels: labels of the signal point, the chosen value of the combined one included.
         chosen: id of the chosen point.
         candidates: ids of all points it was chosen from.
         result: the chosen point's result.

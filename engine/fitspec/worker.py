@@ -6,6 +6,7 @@ of another version can say what is wrong instead of failing to read its orders.
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import socket
@@ -45,9 +46,15 @@ def payload(background: bytes, points: list[PointOrder]) -> Payload:
     return Payload(
         fitspec=fitspec.__version__,
         python=_python(),
-        background=zlib.compress(background, 1),
+        background=_packed(background),
         points=points,
     )
+
+
+@functools.lru_cache(maxsize=8)
+def _packed(background: bytes) -> bytes:
+    """Every chunk carries its background; it is compressed once."""
+    return zlib.compress(background, 1)
 
 
 def run_chunk(chunk: Payload) -> list[dict[str, Any]]:
@@ -100,7 +107,8 @@ def _unexpected(error: Exception) -> str:
     """An error nobody thought of: what and where, in one line."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{os.path.basename(frame.filename)}:{frame.lineno}"  # noqa: PTH119
-    return f"unexpected {type(error).__name__} at {where}: {error}"
+    message = " ".join(str(error).split())
+    return f"unexpected {type(error).__name__} at {where}: {message}"
 
 
 def _require_same_versions(chunk: Payload) -> None:

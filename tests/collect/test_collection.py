@@ -164,7 +164,7 @@ def test_nothing_collected_says_what_left_nothing(analysis, tail, keywords, mess
 
 
 def test_no_specification_at_all_is_nothing_collected(tmp_path):
-    with pytest.raises(NothingCollectedError, match="^no specification: no points"):
+    with pytest.raises(NothingCollectedError, match=r"^no specification: no points"):
         collect([], Access(tmp_path))
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
+from fitspec.collect.cases import Opener
 from fitspec.collect.expectations import Expectation, expectations_of
-from fitspec.collect.points import Opener, combinations_of, points_of
+from fitspec.collect.points import combinations_of, points_of
 from fitspec.errors import SpecError
 from fitspec.sources import Access
 from fitspec.spec import load_spec
@@ -173,7 +173,6 @@ def test_a_parametrize_key_in_point_stands_for_every_case(regions):
 
 def test_a_parametrize_key_in_table_stands_for_every_case(regions):
     for region in "AB":
-        shutil.copy(regions / "small.toml", regions / f"unused-{region}.txt")
         (regions / f"{region}.csv").write_text(f"point,CLs_obs\n{region}::signal_100_1,0.5\n")
 
     expectations = found(regions, '[[expect]]\ntable = "{region}.csv"\n')
@@ -313,11 +312,10 @@ def test_a_point_that_does_not_exist_is_an_error_with_the_nearest(analysis):
 
 
 def test_a_mu_that_is_not_tested_is_an_error(analysis):
+    point = '[[expect]]\npoint = "signal_100_1"\nCLs_obs = 0.5\nmu = 1.5\n'
+
     with pytest.raises(SpecError) as caught:
-        found(
-            analysis,
-            '[poi]\ntest = [0.5, 2.0]\n[[expect]]\npoint = "signal_100_1"\nCLs_obs = 0.5\nmu = 1.5\n',
-        )
+        found(analysis, f"[poi]\ntest = [0.5, 2.0]\n{point}")
 
     expected = "small.toml:16: expect[0].mu: mu = 1.5 is not tested; tested are 0.5, 2"
     assert str(caught.value) == expected

@@ -10,7 +10,8 @@ from pathlib import Path
 import pyhf
 import pytest
 
-from fitspec.collect.points import Opener, Point, combinations_of, points_of, selected
+from fitspec.collect.cases import Opener
+from fitspec.collect.points import Point, combinations_of, points_of, selected
 from fitspec.errors import ExitCode, NotYetError, SpecError
 from fitspec.sources import Access
 from fitspec.spec import SpecFile, load_spec

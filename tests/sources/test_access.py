@@ -207,10 +207,9 @@ def test_a_url_without_a_file_name_is_not_in_the_mirror(
         resolve(url, base, mirrored)
 
 
-def test_a_mirror_that_is_no_folder_is_refused(base: Path, tmp_path: Path) -> None:
-    access = Access(cache=tmp_path / "cache", mirror=tmp_path / "nowhere", offline=True)
+def test_a_mirror_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="nowhere' is no folder") as caught:
-        resolve(ARCHIVE_URL, base, access)
+        Access(cache=tmp_path / "cache", mirror=tmp_path / "nowhere")
     assert "FITSPEC_MIRROR" in caught.value.remedy
 
 

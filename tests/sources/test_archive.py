@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
+import random
 import struct
 import tarfile
 import tempfile
 import tracemalloc
+import warnings
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
@@ -31,7 +32,7 @@ MEMBERS = [
 ]
 KINDS = ["folder", "tar", "tar.gz", "tar.bz2", "tar.xz", "zip"]
 FILES = KINDS[1:]
-TARS = KINDS[1:5]
+NOISE = random.Random(1).randbytes(20_000)
 
 
 def pack(folder: Path, kind: str, members: Members) -> Path:
@@ -43,7 +44,8 @@ def pack(folder: Path, kind: str, members: Members) -> Path:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
     elif kind == "zip":
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        with warnings.catch_warnings(), zipfile.ZipFile(path, "w") as archive:
+            warnings.filterwarnings("ignore", "Duplicate name")
             for name, content in members:
                 archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
     else:
@@ -53,7 +55,9 @@ def pack(folder: Path, kind: str, members: Members) -> Path:
     return path
 
 
-def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "", size: int = 0):
+def member(
+    name: str, kind: bytes = tarfile.REGTYPE, target: str = "", size: int = 0
+) -> tarfile.TarInfo:
     """The header of a tar member."""
     info = tarfile.TarInfo(name)
     info.type, info.linkname, info.size = kind, target, size
@@ -159,12 +163,11 @@ def test_a_link_out_of_a_folder_is_refused(tmp_path: Path) -> None:
     assert archive.read(["inside.json"]) == {"inside.json": MEMBERS[0][1]}
 
 
-def test_a_name_that_no_file_can_have_is_an_archive_error(tmp_path: Path) -> None:
+def test_a_folder_has_no_file_with_an_impossible_name(tmp_path: Path) -> None:
     archive = open_archive(pack(tmp_path, "folder", MEMBERS))
     with pytest.raises(ArchiveError, match="File name too long"):
         archive.read(["x" * 300])
-    with pytest.raises(ArchiveError, match="Unacceptable pattern"):
-        archive.names(".")
+    assert archive.names(".") == archive.names("") == []
 
 
 @pytest.mark.parametrize(
@@ -230,7 +233,7 @@ def test_a_file_of_a_folder_above_the_limit_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", FILES)
 def test_a_truncated_archive_is_an_archive_error(kind: str, tmp_path: Path) -> None:
-    path = pack(tmp_path, kind, [("a.json", os.urandom(20_000))])
+    path = pack(tmp_path, kind, [("a.json", NOISE)])
     path.write_bytes(path.read_bytes()[:10_000])
     with pytest.raises(ArchiveError, match="is no readable archive"):
         open_archive(path).read(["a.json"])
@@ -241,9 +244,9 @@ def test_a_truncated_archive_is_an_archive_error(kind: str, tmp_path: Path) -> N
     [
         pytest.param(b"", id="empty"),
         pytest.param(b"<html>not found</html>", id="text"),
-        pytest.param(os.urandom(5000), id="random"),
-        pytest.param(b"\x1f\x8b" + os.urandom(500), id="random after gzip's magic"),
-        pytest.param(b"PK\5\6" + os.urandom(500), id="random after zip's magic"),
+        pytest.param(NOISE, id="random"),
+        pytest.param(b"\x1f\x8b" + NOISE[:500], id="random after gzip's magic"),
+        pytest.param(b"PK\5\6" + NOISE[:500], id="random after zip's magic"),
     ],
 )
 def test_what_is_no_archive_is_an_archive_error(content: bytes, tmp_path: Path) -> None:
@@ -285,13 +288,15 @@ def test_a_zip_whose_header_lies_is_refused_without_unpacking_it(size: int, tmp_
     assert peak < (1 << 20) + 2 * size
 
 
-def files_below(folder: Path) -> set[Path]:
-    return set(folder.rglob("*"))
+def is_hostile(name: str) -> bool:
+    """Whether a member of this name must be refused."""
+    outside = name.startswith("/") or ".." in name.split("/") or "\\" in name
+    return outside or not name.isprintable()
 
 
 steps = st.sampled_from(["..", ".", "", "a", "b.json", "é", "~", "C:", "x\\y", "\x7f", " "])
 names = st.builds("/".join, st.lists(steps, max_size=4)) | st.text(
-    st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=8
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8
 )
 
 
@@ -307,16 +312,19 @@ def test_no_archive_writes_a_file_and_what_it_gives_is_what_was_stored(
         path = pack(Path(watched), kind, members)
         inside = Path(watched) / "one" / "two"
         inside.mkdir(parents=True)
-        before = files_below(Path(watched))
+        before = set(Path(watched).rglob("*"))
         with contextlib.chdir(inside):
             try:
                 archive = open_archive(path)
                 found = archive.read(archive.names("*"))
             except ArchiveError:
-                found = {}
-        assert files_below(Path(watched)) == before
-    stored = [(str(PurePosixPath(name)), content) for name, content in members]
-    assert set(found.items()) <= set(stored)
+                found = None
+        assert set(Path(watched).rglob("*")) == before
+    if any(is_hostile(name) for name, _ in members):
+        assert found is None
+    else:
+        files = [m for m in members if not (kind == "zip" and m[0].endswith("/"))]
+        assert found == {str(PurePosixPath(name)): content for name, content in files}
 
 
 @pytest.fixture(scope="module")
@@ -340,4 +348,4 @@ def test_a_damaged_archive_is_an_archive_error_or_still_readable(
         path.write_bytes(raw)
         archive = open_archive(path)
         found = archive.names("*")
-        assert list(archive.read(found)) == sorted(found) or set(archive.read(found)) == set(found)
+        assert set(archive.read(found)) == set(found)

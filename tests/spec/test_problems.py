@@ -32,7 +32,7 @@ ONE_PROBLEM = {
         "6: inference.toys.precisionn: unknown key; did you mean 'precision'?",
     ),
     "an unknown key of a range": (
-        "[patches]\nfiles = 'x'\n[patches.select]\nm_N1 = {\n  gee = 1 }",
+        "[patches]\nfiles = 'x'\n[patches.select]\nm_N1 = {gee = 1}",
         "7: patches.select.m_N1.gee: unknown key; did you mean 'ge'?",
     ),
     "an unknown key with no good one near": (

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from fitspec.collect.cases import Opener
 from fitspec.collect.expectations import Expectation, expectations_of
 from fitspec.collect.keywords import Matcher, compile_keywords
-from fitspec.collect.points import Combination, Opener, Point, combinations_of, points_of, selected
+from fitspec.collect.points import Combination, Point, combinations_of, points_of, selected
 from fitspec.collect.support import require_supported
 from fitspec.errors import NothingCollectedError
 from fitspec.sources import Access

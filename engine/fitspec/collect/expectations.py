@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fitspec.collect.points import Combination, Point, cases_of, substitute
+from fitspec.collect.cases import cases_of, substitute
+from fitspec.collect.points import Combination, Point
 from fitspec.errors import nearest
 from fitspec.results import Band, Label
 from fitspec.sources import Row, read_table

@@ -56,8 +56,7 @@ def _apply_operation(
     content: dict[str, Any], operation: dict[str, Any], index: int, name: str
 ) -> None:
     where = f"operation {index} {operation.get('op')!r}"
-    path = str(operation.get("path", ""))
-    path = path if path.isprintable() else repr(path)
+    path = _printable(str(operation.get("path", "")))
     if any(_is_protected(pointer) for pointer in _changed(operation)):
         problem = "changes the observed data, which no signal hypothesis may do"
         raise PatchError(problem, name, where, path)
@@ -73,15 +72,19 @@ def _apply_operation(
         AttributeError,
         RecursionError,
     ) as error:
-        # one line of bounded length: the libraries quote whole documents
+        # of bounded length: the libraries quote whole documents
         problem = textwrap.shorten(str(error) or type(error).__name__, 200, placeholder=" ...")
-        raise PatchError(f"cannot be applied: {problem}", name, where, path) from error
+        raise PatchError(f"cannot be applied: {_printable(problem)}", name, where, path) from error
 
 
 def _changed(operation: dict[str, Any]) -> list[str]:
     """Pointers to what an operation changes; ``test`` and the source of a ``copy`` only read."""
     keys = {"test": [], "move": ["from", "path"]}.get(str(operation.get("op")), ["path"])
     return [str(operation[key]) for key in keys if key in operation]
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else repr(text)
 
 
 def _is_protected(pointer: str) -> bool:

@@ -64,6 +64,8 @@ class Folder:
 
     def names(self, glob: str) -> list[str]:
         _require_safe(glob, str(self._root))
+        if not PurePosixPath(glob).parts:  # pathlib cannot match the folder itself
+            return []
         with _damage(str(self._root)):
             found = [p for p in self._root.glob(glob) if p.is_file()]
         return sorted(p.relative_to(self._root).as_posix() for p in found)

@@ -19,7 +19,9 @@ from fitspec.spec.models import SCHEMA_VERSION, Spec
 from fitspec.spec.problems import Problem, problems_of
 
 _LOOKS_LIKE_A_SPEC = re.compile(r"^\s*[\"']?fitspec[\"']?\s*=", re.MULTILINE)
-_TOML_POSITION = re.compile(r"^(?P<problem>.*) \(at line (?P<line>\d+), column \d+\)$")
+_TOML_POSITION = re.compile(
+    r"^(?P<problem>.*) \(at (?:line (?P<line>\d+), column \d+|end of document)\)$"
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def load_spec(path: Path, name: str | None = None) -> SpecFile:
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # beyond its grammar: huge integers, deep nesting
-        raise _malformed(name, error) from error
+        raise _malformed(name, text, error) from error
     return _validated(name, path, text, data)
 
 
@@ -172,11 +174,11 @@ def _read(path: Path, name: str) -> str:
         raise SpecError(error.strerror or "cannot be read", name) from error
 
 
-def _malformed(name: str, error: ValueError | RecursionError) -> SpecError:
-    text = str(error)
-    if found := _TOML_POSITION.match(text):
-        return SpecError(f"not valid TOML: {found['problem']}", name, int(found["line"]))
-    return SpecError(f"not valid TOML: {text}", name)
+def _malformed(name: str, text: str, error: ValueError | RecursionError) -> SpecError:
+    if found := _TOML_POSITION.match(str(error)):
+        last = text.rstrip().count("\n") + 1
+        return SpecError(f"not valid TOML: {found['problem']}", name, int(found["line"] or last))
+    return SpecError(f"not valid TOML: {error}", name)
 
 
 def _validated(name: str, path: Path, text: str, data: dict[str, object]) -> SpecFile:

@@ -1,0 +1,287 @@
+"""The task graph: what is computed once, under which key, and what follows from what."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import fitspec
+from fitspec.collect import collect
+from fitspec.errors import SpecError
+from fitspec.inference import Question
+from fitspec.plan import Plan, _code_digest, fit_key, make_plan
+from fitspec.sources import Access
+from fitspec.spec import load_spec
+
+QUESTION = Question(
+    "measurement", (1.0,), "qtilde", "code4", "code4p", "pyhf", "numpy", "scipy"
+)  # fmt: skip
+DIGEST = "sha256:" + "0" * 64
+FILES = 'files = "patch.signal_{mass}_{width}.json"'
+COMBINED = f"""\
+{FILES}
+[parametrize]
+region = ["A", "B"]
+[combine]
+best_expected = "region"
+[[expect]]
+point = "signal_100_1"
+CLs_obs = 0.5
+[[expect]]
+point = "{{region}}::signal_200_1"
+CLs_obs = 0.5
+CLs_exp = [0.1, 0.2, 0.3, 0.4, 0.5]
+"""
+
+
+def planned(folder: Path, *names: str) -> Plan:
+    specs = [load_spec(folder / name, name) for name in names or ["small.toml"]]
+    return make_plan(collect(specs, Access(folder / "cache")))
+
+
+def edit(folder: Path, old: str, new: str, name: str = "small.toml") -> str:
+    """Replace text of the specification, or write the result to another; returns its name."""
+    text = (folder / "small.toml").read_text()
+    assert old in text
+    (folder / name).write_text(text.replace(old, new))
+    return name
+
+
+def test_every_point_of_the_small_analysis_is_a_fit(analysis):
+    plan = planned(analysis)
+
+    assert len(plan.fits) == 4
+    assert [[p.id for p in plan.points[key]] for key in plan.fits] == [
+        ["signal_100_1"], ["signal_100_2"], ["signal_200_1"], ["signal_200_2"]
+    ]  # fmt: skip
+    for key, fit in plan.fits.items():
+        assert fit.key == key
+        assert fit.background is plan.points[key][0].case.background
+        assert json.loads(fit.order["patch"])[0]["op"] == "add"
+        assert fit.order["patch_name"] == plan.points[key][0].patch
+
+
+@settings(
+    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(yields=st.lists(st.sampled_from([4.0, 8.0, 12.0, 16.0]), min_size=1, max_size=8))
+def test_there_are_as_many_fits_as_distinct_signals(analysis, make_patch, yields):
+    for path in analysis.glob("patch.*.json"):
+        path.unlink()
+    for number, signal in enumerate(yields):
+        patch = json.dumps(make_patch([signal, 6.0]))
+        (analysis / f"patch.signal_{number}_1.json").write_text(patch)
+
+    plan = planned(analysis)
+
+    assert len(plan.fits) == len(set(yields))
+    served = [point.patch for points in plan.points.values() for point in points]
+    assert sorted(served) == sorted(f"signal_{number}_1" for number in range(len(yields)))
+    assert set(plan.points) == set(plan.fits)
+
+
+def test_the_graph_is_acyclic_and_everything_comes_after_what_it_needs(analysis):
+    edit(analysis, FILES, COMBINED)
+
+    plan = planned(analysis)
+    order = list(TopologicalSorter(plan.graph).static_order())
+
+    nodes = {*plan.fits, *plan.combinations, *plan.expectations}
+    assert len(order) == len(nodes) == 4 + 4 + 5
+    assert set(order) == nodes
+    place = {node: number for number, node in enumerate(order)}
+    key_of = {p.node_id: key for key, points in plan.points.items() for p in points}
+    for node, combination in plan.combinations.items():
+        assert all(place[key_of[p.node_id]] < place[node] for p in combination.points)
+    for node, expectation in plan.expectations.items():
+        target = expectation.target.node_id
+        assert place[key_of.get(target, target)] < place[node]
+
+
+def test_fits_depend_on_nothing(analysis):
+    edit(analysis, FILES, COMBINED)
+
+    plan = planned(analysis)
+
+    assert all(plan.graph[key] == set() for key in plan.fits)
+
+
+def test_several_checks_of_one_quantity_are_all_kept(analysis):
+    check = '\n[[expect]]\npoint = "signal_100_1"\nCLs_obs = 0.5\n'
+    edit(analysis, FILES, FILES + 2 * check)
+
+    assert len(planned(analysis).expectations) == 2
+
+
+def test_two_specifications_that_ask_the_same_share_their_fits(analysis):
+    other = edit(analysis, 'name = "small"', 'name = "other"\ntitle = "Another"', "other.toml")
+
+    plan = planned(analysis, "small.toml", other)
+
+    assert len(plan.fits) == 4
+    assert [[p.spec.name for p in points] for points in plan.points.values()] == (
+        [["small.toml", "other.toml"]] * 4
+    )
+
+
+CHANGES = {
+    "measurement": 'path = "background.json"\nmeasurement = "second"',
+    "mu": 'path = "background.json"\n[poi]\ntest = 0.5',
+    "more mu": 'path = "background.json"\n[poi]\ntest = [1.0, 0.5]',
+    "test statistic": 'path = "background.json"\n[inference]\ntest_statistic = "q"',
+    "normsys": 'path = "background.json"\n[inference]\ninterpcodes = { normsys = "code1" }',
+    "histosys": 'path = "background.json"\n[inference]\ninterpcodes = { histosys = "code0" }',
+    "tensor": 'path = "background.json"\n[backend]\ntensor = "jax"',
+    "optimizer": 'path = "background.json"\n[backend]\noptimizer = "minuit"',
+    "workspace": 'path = "other.json"',
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_setting_that_matters_changes_every_key(analysis, background, change):
+    measurements = background["measurements"]
+    measurements.append(measurements[0] | {"name": "second"})
+    (analysis / "background.json").write_text(json.dumps(background))
+    background["observations"][0]["data"][0] += 1
+    (analysis / "other.json").write_text(json.dumps(background))
+    other = edit(analysis, 'path = "background.json"', CHANGES[change], "other.toml")
+
+    assert not set(planned(analysis).fits) & set(planned(analysis, other).fits)
+
+
+DEFAULTS = """\
+path = "background.json"
+measurement = "measurement"
+[poi]
+test = 1
+[inference]
+test_statistic = "qtilde"
+interpcodes = { normsys = "code4", histosys = "code4p" }
+[backend]
+name = "pyhf"
+tensor = "numpy"
+optimizer = "scipy"
+[endpoint]
+workers = 2
+"""
+
+
+def test_defaults_written_out_change_no_key(analysis):
+    explicit = edit(analysis, 'path = "background.json"', DEFAULTS, "explicit.toml")
+
+    assert set(planned(analysis).fits) == set(planned(analysis, explicit).fits)
+
+
+def test_formatting_and_names_change_no_key(analysis):
+    before = set(planned(analysis).fits)
+
+    for path in analysis.glob("*.json"):
+        content = json.loads(path.read_text())
+        upside_down = reverse_keys(content)
+        assert json.dumps(upside_down) != json.dumps(content)
+        path.write_text(json.dumps(upside_down, indent=3))
+    for path in analysis.glob("patch.*.json"):
+        path.rename(analysis / path.name.replace("signal", "model"))
+    (analysis / "renamed.toml").write_text(
+        (analysis / "small.toml").read_text().replace("signal", "model").replace("small", "other")
+    )
+
+    assert set(planned(analysis, "renamed.toml").fits) == before
+
+
+def reverse_keys(value):
+    if isinstance(value, dict):
+        return {key: reverse_keys(value[key]) for key in reversed(value)}
+    return [reverse_keys(item) for item in value] if isinstance(value, list) else value
+
+
+settings_of_a_question = st.fixed_dictionaries(
+    {
+        "measurement": st.sampled_from(["a", "b"]),
+        "mus": st.sampled_from([(1.0,), (0.5,), (1.0, 0.5)]),
+        "test_statistic": st.sampled_from(["q", "qtilde"]),
+        "normsys": st.sampled_from(["code1", "code4"]),
+        "histosys": st.sampled_from(["code0", "code4p"]),
+        "backend": st.sampled_from(["pyhf"]),
+        "tensor": st.sampled_from(["numpy", "jax"]),
+        "optimizer": st.sampled_from(["scipy", "minuit"]),
+    }
+)
+
+
+@given(settings_of_a_question, settings_of_a_question)
+def test_keys_are_equal_where_questions_are(one, other):
+    keys = [fit_key(DIGEST, b"[]", Question(**question)) for question in (one, other)]
+
+    assert (keys[0] == keys[1]) is (one == other)
+
+
+def test_a_key_is_a_digest_of_workspace_and_patch():
+    key = fit_key(DIGEST, b"[]", QUESTION)
+
+    assert len(key) == 64
+    assert int(key, 16) > 0
+    assert fit_key(DIGEST, b" [ ] ", QUESTION) == key
+    assert fit_key(DIGEST.replace("0", "1"), b"[]", QUESTION) != key
+    assert fit_key(DIGEST, b"[{}]", QUESTION) != key
+
+
+@pytest.fixture
+def changed_package(tmp_path, monkeypatch) -> Iterator[Path]:
+    """A copy of the package that keys are made from, for a test to change."""
+    package = tmp_path / "fitspec"
+    shutil.copytree(Path(fitspec.__file__).parent, package)
+    monkeypatch.setattr(fitspec, "__file__", str(package / "__init__.py"))
+    _code_digest.cache_clear()
+    yield package
+    _code_digest.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("module", "matters"),
+    [
+        ("inference/asymptotics.py", True),
+        ("inference/backends/pyhf.py", True),
+        ("histfactory/patching.py", True),
+        ("report/terminal.py", False),
+    ],
+)
+def test_a_changed_formula_changes_the_key(changed_package, module, matters):
+    before = fit_key(DIGEST, b"[]", QUESTION)
+    _code_digest.cache_clear()
+
+    with (changed_package / module).open("a") as file:
+        file.write("# changed\n")
+
+    assert (fit_key(DIGEST, b"[]", QUESTION) != before) is matters
+
+
+def test_a_damaged_patch_has_a_key_too(analysis):
+    (analysis / "patch.signal_100_1.json").write_bytes(b"\xff[")
+    (analysis / "patch.signal_100_2.json").write_bytes(b"{")
+
+    assert len(planned(analysis).fits) == 4
+
+
+def test_the_backend_may_be_overridden(analysis):
+    specs = [load_spec(analysis / "small.toml")]
+    found = collect(specs, Access(analysis / "cache"))
+
+    plan = make_plan(found, backend="pyhf")
+
+    assert {fit.order["question"]["backend"] for fit in plan.fits.values()} == {"pyhf"}
+
+
+def test_a_patch_that_is_gone_by_now_points_to_the_specification(analysis):
+    found = collect([load_spec(analysis / "small.toml", "small.toml")], Access(analysis / "cache"))
+    (analysis / "patch.signal_200_1.json").unlink()
+
+    with pytest.raises(SpecError, match=r"^small.toml:9: patches: .*patch.signal_200_1.json"):
+        make_plan(found)

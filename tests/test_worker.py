@@ -1,0 +1,199 @@
+"""The one function that is shipped: builtins in, builtins out, failures as data."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import pickle
+import platform
+import socket
+import warnings
+from dataclasses import asdict, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+import pytest
+
+import fitspec
+from fitspec import worker
+from fitspec.errors import ExecutionError
+from fitspec.inference import Question
+from fitspec.results import FitResult, HypothesisTest, Outcome
+from fitspec.worker import PointOrder, payload, run_chunk
+
+QUESTION = Question(
+    "measurement", (0.5, 1.0), "qtilde", "code4", "code4p", "pyhf", "numpy", "scipy"
+)  # fmt: skip
+
+
+@pytest.fixture
+def raw(background) -> bytes:
+    return json.dumps(background).encode()
+
+
+@pytest.fixture
+def good(make_patch) -> PointOrder:
+    return order(make_patch([5.0, 8.0]))
+
+
+def order(patch: Any, name: str = "signal", **changes: Any) -> PointOrder:
+    text = patch if isinstance(patch, bytes) else json.dumps(patch).encode()
+    return PointOrder(patch_name=name, patch=text, question=asdict(QUESTION) | changes)
+
+
+def run(raw: bytes, *orders: PointOrder) -> list[Outcome]:
+    return [Outcome.from_dict(answer) for answer in run_chunk(payload(raw, list(orders)))]
+
+
+def types_in(value: Any) -> set[type]:
+    inner = value.values() if isinstance(value, dict) else value
+    parts = inner if isinstance(value, dict | list | tuple) else ()
+    return {type(value)}.union(*(types_in(part) for part in parts))
+
+
+def test_payload_and_answer_are_builtins_only_and_pickle(raw, good):
+    orders = payload(raw, [good])
+    answer = run_chunk(orders)
+
+    builtins = {dict, list, tuple, str, bytes, int, float, bool, type(None)}
+    assert types_in(orders) <= builtins
+    assert types_in(answer) <= builtins
+    for data in (orders, answer):
+        assert pickle.loads(pickle.dumps(data)) == data
+
+
+def test_a_payload_names_both_versions(raw):
+    orders = payload(raw, [])
+
+    assert orders["fitspec"] == fitspec.__version__
+    assert orders["python"] == ".".join(platform.python_version_tuple()[:2])
+    assert orders["points"] == []
+
+
+def test_a_point_is_tested_at_every_value(raw, good):
+    [outcome] = run(raw, good)
+
+    assert outcome.status == "ok"
+    assert outcome.error is None
+    assert [test.mu for test in outcome.tests] == [0.5, 1.0]
+    assert outcome.seconds > 0
+    assert outcome.worker == f"{socket.gethostname()}:{os.getpid()}"
+
+
+def test_an_empty_chunk_has_an_empty_answer(raw):
+    assert run_chunk(payload(raw, [])) == []
+
+
+SPOILT = {
+    "no JSON": (b"[", "PatchError: patch 'bad': not valid JSON: *"),
+    "no list": (b"{}", "PatchError: patch 'bad': a patch is a JSON list of operations"),
+    "nowhere": (
+        [{"op": "add", "path": "/channels/7/samples/-", "value": {}}],
+        "PatchError: patch 'bad' operation 0 'add' /channels/7/samples/-: cannot be applied: *",
+    ),
+    "changes the data": (
+        [{"op": "replace", "path": "/observations/0/data/0", "value": 1.0}],
+        "PatchError: patch 'bad' operation 0 'replace' /observations/0/data/0: changes the obs*",
+    ),
+    "no signal": ([], "PatchError: patch 'bad': no sample carries the POI 'mu' after the patch"),
+}
+
+
+@pytest.mark.parametrize("kind", SPOILT)
+def test_a_bad_patch_costs_only_its_own_point(raw, good, kind):
+    patch, reason = SPOILT[kind]
+
+    before, bad, after = run(raw, good, order(patch, "bad"), good)
+
+    assert (before.status, bad.status, after.status) == ("ok", "error", "ok")
+    assert before.tests == after.tests
+    assert fnmatchcase(bad.error, reason)
+
+
+def test_a_signal_with_the_wrong_number_of_bins_is_a_reason(raw, make_patch):
+    [outcome] = run(raw, order(make_patch([5.0])))
+
+    assert outcome.status == "error"
+    assert outcome.error.startswith("InferenceError: pyhf cannot build the model: ")
+
+
+def test_a_value_outside_the_bounds_is_a_reason(raw, make_patch):
+    [outcome] = run(raw, order(make_patch([5.0, 8.0]), mus=(11.0,)))
+
+    assert outcome.error == "InferenceError: mu = 11 is outside the POI's bounds [0, 10]"
+
+
+def test_an_error_nobody_thought_of_is_one_line_with_its_place(raw, good, monkeypatch):
+    def fail(*_: object) -> Outcome:
+        raise ValueError("first line\n  second line\n")
+
+    monkeypatch.setattr(worker, "test_hypotheses", fail)
+
+    [outcome] = run(raw, good)
+
+    assert outcome.status == "error"
+    assert outcome.error.startswith("unexpected ValueError at test_worker.py:")
+    assert outcome.error.endswith(": first line second line")
+
+
+def test_an_order_that_is_not_understood_is_a_reason(raw, good, make_patch):
+    strange, fine = run(raw, order(make_patch([5.0, 8.0]), colour="red"), good)
+
+    assert strange.error.startswith("unexpected TypeError at worker.py:")
+    assert "colour" in strange.error
+    assert fine.status == "ok"
+
+
+TEST = HypothesisTest(1.0, 0.25, (0.1, 0.2, 0.3, 0.4, 0.5), 0.1, 0.6, 1.5, 2.5)
+FIT = FitResult("free", "observed", None, 12.5, True, 7, None)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "name"),
+    [
+        (Outcome("ok", tests=(TEST, replace(TEST, q=math.nan))), "tests[1].q"),
+        (Outcome("ok", tests=(TEST,), mu_hat=math.inf), "mu_hat"),
+        (Outcome("ok", fits=(replace(FIT, edm=math.nan),)), "fits[0].edm"),
+        (Outcome("ok", upper_limit_exp=(0.0, 1.0, math.nan, 2.0, 3.0)), "upper_limit_exp[2]"),
+    ],
+    ids=["test", "mu_hat", "fit", "band"],
+)
+def test_a_number_that_is_not_finite_is_an_error(raw, good, monkeypatch, outcome, name):
+    monkeypatch.setattr(worker, "test_hypotheses", lambda *_: outcome)
+
+    [found] = run(raw, good)
+
+    assert found.status == "error"
+    assert found.error in {f"InferenceError: {name} is nan", f"InferenceError: {name} is inf"}
+    assert found.tests == ()
+
+
+@pytest.mark.parametrize("of", ["fitspec", "python"])
+def test_a_worker_of_another_version_refuses_and_names_both(raw, good, of):
+    orders = payload(raw, [good]) | {of: "99.0"}
+
+    with pytest.raises(ExecutionError) as caught:
+        run_chunk(orders)
+
+    python = ".".join(platform.python_version_tuple()[:2])
+    there = {"fitspec": fitspec.__version__, "python": python} | {of: "99.0"}
+    assert str(caught.value) == (
+        f"submitted by fitspec {there['fitspec']} on Python {there['python']}, "
+        f"but the worker has fitspec {fitspec.__version__} on Python {python}; "
+        "install the same on both sides"
+    )
+    assert type(pickle.loads(pickle.dumps(caught.value))) is ExecutionError
+
+
+def test_warnings_of_the_libraries_stay_inside(raw, good, monkeypatch, capfd):
+    def warn(*_: object) -> Outcome:
+        warnings.warn("overflow in a probe", RuntimeWarning, stacklevel=1)
+        return Outcome("ok")
+
+    monkeypatch.setattr(worker, "test_hypotheses", warn)
+
+    [outcome] = run(raw, good)
+
+    assert outcome.status == "ok"
+    assert capfd.readouterr() == ("", "")
