@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -25,7 +25,7 @@ class Config(BaseModel):
     """Folder asked first for every source."""
     cache: Path | None = None
     """Folder for downloads and results."""
-    workers: Literal["auto"] | int = Field(default="auto", ge=1)
+    workers: Literal["auto"] | Annotated[int, Field(ge=1, strict=True)] = "auto"
     """Local workers where neither command line nor specification gives a number."""
 
 
@@ -37,16 +37,15 @@ def load_config() -> Config:
     Raises:
         UsageError: it cannot be read, or has a key or value that is not understood.
     """
-    path = Path(
-        os.environ.get("FITSPEC_CONFIG") or platformdirs.user_config_path("fitspec") / "config.toml"
-    )
+    named = os.environ.get("FITSPEC_CONFIG")
+    path = Path(named or platformdirs.user_config_path("fitspec") / "config.toml")
     data: dict[str, object] = {}
     if path.exists():
         try:
             data = tomllib.loads(path.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
             raise UsageError(f"{path}: {error}", "correct or remove it") from error
-    elif "FITSPEC_CONFIG" in os.environ:
+    elif named:
         raise UsageError(f"FITSPEC_CONFIG names {path}, which does not exist", "correct it")
     for key in ("mirror", "cache"):
         if value := os.environ.get(f"FITSPEC_{key.upper()}"):
@@ -54,10 +53,10 @@ def load_config() -> Config:
     try:
         return Config.model_validate(data)
     except ValidationError as invalid:
-        first = invalid.errors()[0]
-        key = ".".join(map(str, first["loc"]))
+        last = invalid.errors()[-1]  # of workers: a number is what was meant
         known = ", ".join(Config.model_fields)
-        raise UsageError(f"{path}: {key}: {first['msg']}", f"known keys: {known}") from invalid
+        problem = f"{path}: {last['loc'][0]}: {last['msg']}"
+        raise UsageError(problem, f"known keys: {known}") from invalid
 
 
 def cache_folder(config: Config) -> Path:

@@ -153,6 +153,11 @@ class PointResult:
     outcome: Outcome
     cached: bool = False
 
+    @property
+    def node_id(self) -> str:
+        """``spec::id``."""
+        return f"{self.spec}::{self.id}"
+
     def to_dict(self) -> dict[str, Any]:
         """One flat record of results.json."""
         record = {"spec": self.spec, "id": self.id, "labels": dict(self.labels)}

@@ -6,9 +6,10 @@ Nothing here prints; an observer is told what happens, and the report is returne
 from __future__ import annotations
 
 import platform
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from importlib.metadata import version
@@ -72,8 +73,8 @@ class Observer(Protocol):
     ) -> None:
         """So much is collected; fits are about to start."""
 
-    def settled(self, point: PointResult, checks: Sequence[CheckResult]) -> None:
-        """A point has its outcome, and these checks their verdicts."""
+    def settled(self, points: Sequence[PointResult], checks: Sequence[CheckResult]) -> None:
+        """A fit is done: the points it serves, and all checks that it decides."""
 
     def warned(self, message: str) -> None:
         """Something the user should know, once."""
@@ -130,13 +131,14 @@ def _execute(
     try:
         with closing(run_fits(plan.fits.values(), LocalPool(workers), store)) as computed:
             for fit in computed:
-                if fit.warning and fit.warning not in warned:
-                    warned.add(fit.warning)
-                    observer.warned(fit.warning)
-                for point, checks in ledger.settle(fit):
-                    observer.settled(point, checks)
-                    failures += point.outcome.status == "error"
-                    failures += sum(c.outcome == "failed" for c in checks)
+                with _uninterrupted():
+                    points, checks = ledger.settle(fit)
+                    observer.settled(points, checks)
+                    if fit.warning and fit.warning not in warned:
+                        warned.add(fit.warning)
+                        observer.warned(fit.warning)
+                failures += sum(point.outcome.status == "error" for point in points)
+                failures += sum(check.outcome == "failed" for check in checks)
                 if settings.max_failures and failures >= settings.max_failures:
                     break
     except KeyboardInterrupt:
@@ -144,6 +146,16 @@ def _execute(
         return True
     ledger.give_up(f"{NOT_COMPUTED}: stopped at --maxfail {settings.max_failures}")
     return False
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Signals wait until the block is done, so that the books are never half written."""
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 @dataclass
@@ -161,28 +173,20 @@ class _Ledger:
         self._sorter.get_ready()  # the fits: they depend on nothing
         self._open = set(self.plan.fits)
 
-    def settle(self, fit: Computed) -> Iterator[tuple[PointResult, list[CheckResult]]]:
-        """Enter a fit's outcome; yields its points with all checks it decides."""
+    def settle(self, fit: Computed) -> tuple[list[PointResult], list[CheckResult]]:
+        """Enter a fit's outcome; returns the points it serves and the checks it decides."""
         self._open.discard(fit.key)
         points = [
-            PointResult(p.spec.name, p.id, p.labels, fit.outcome, fit.cached)
-            for p in self.plan.points[fit.key]
+            PointResult(point.spec.name, point.id, point.labels, fit.outcome, fit.cached)
+            for point in self.plan.points[fit.key]
         ]
-        for point in points:
-            self.results[f"{point.spec}::{point.id}"] = point
-        decided = self._follow(fit.key)
-        for index, point in enumerate(points):
-            last = index == len(points) - 1
-            own = [c for c in decided if (c.spec, c.id) == (point.spec, point.id)]
-            others = {(p.spec, p.id) for p in points}
-            rest = [c for c in decided if (c.spec, c.id) not in others] if last else []
-            yield point, own + rest
+        self.results.update({point.node_id: point for point in points})
+        return points, self._follow(fit.key)
 
     def give_up(self, reason: str) -> None:
         """Settle what was not computed as errors with a reason."""
         for key in sorted(self._open):
-            for _ in self.settle(Computed(key, Outcome.failed(reason))):
-                pass
+            self.settle(Computed(key, Outcome.failed(reason)))
 
     def in_order(self, collection: Collection) -> tuple[PointResult, ...]:
         """Results in the order of collection."""

@@ -74,14 +74,16 @@ class TerminalReport:
             self._progress.add_task("fits", total=points)
             self._progress.start()
 
-    def settled(self, point: PointResult, checks: Sequence[CheckResult]) -> None:
-        """A point is done: a dot, a step of the bar, or a line."""
-        if self._verbosity > 0:
-            self._print(_line(point))
-        elif self._progress is None and self._verbosity == 0:
-            self._dot(point, checks)
-        if self._progress is not None:
-            self._progress.advance(self._progress.task_ids[0])
+    def settled(self, points: Sequence[PointResult], checks: Sequence[CheckResult]) -> None:
+        """Points are done: a dot each, a step of the bar, or a line."""
+        failed = {(check.spec, check.id) for check in checks if check.outcome == "failed"}
+        for point in points:
+            if self._verbosity > 0:
+                self._print(_line(point))
+            elif self._progress is None and self._verbosity == 0:
+                self._dot(point, failed=(point.spec, point.id) in failed)
+            if self._progress is not None:
+                self._progress.advance(self._progress.task_ids[0])
 
     def warned(self, message: str) -> None:
         """A warning, at once."""
@@ -110,8 +112,7 @@ class TerminalReport:
         elif self._dots % _DOTS_PER_LINE:
             self._print("")
 
-    def _dot(self, point: PointResult, checks: Sequence[CheckResult]) -> None:
-        failed = any(check.outcome == "failed" for check in checks)
+    def _dot(self, point: PointResult, *, failed: bool) -> None:
         mark = "E" if point.outcome.status == "error" else "F" if failed else "."
         self._dots += 1
         end = ""
@@ -133,7 +134,7 @@ class TerminalReport:
             table.add_column(column, justify="right", no_wrap=True)
         table.add_column("", no_wrap=True)
         for point in report.points:
-            name = f"{point.spec}::{point.id}" if several else point.id
+            name = point.node_id if several else point.id
             for test in point.outcome.tests:
                 low, median, high = map(_number, test.CLs_exp[1:4])
                 excluded = "excluded" if test.CLs_obs < 0.05 else ""
@@ -165,7 +166,7 @@ class TerminalReport:
         for reason, points in reasons.items():
             shown = points if self._verbosity > 0 else points[:3]
             for point in shown:
-                self._print(f"{point.spec}::{point.id}: {reason}")
+                self._print(f"{point.node_id}: {reason}")
             if len(points) > len(shown):
                 self._print(f"... and {_count(len(points) - len(shown), 'point')} more: {reason}")
 
@@ -243,13 +244,13 @@ def _progress(console: Console) -> Progress:
 def _line(point: PointResult) -> str:
     outcome = point.outcome
     if outcome.status == "error":
-        return f"{point.spec}::{point.id} ERROR {outcome.error}"
+        return f"{point.node_id} ERROR {outcome.error}"
     tests = "; ".join(
         f"mu = {t.mu:g}: CLs obs {_number(t.CLs_obs)}, exp {_number(t.CLs_exp[2])}"
         for t in outcome.tests
     )
     how = "stored" if point.cached else f"{outcome.seconds:.1f} s"
-    return f"{point.spec}::{point.id} {tests} ({how})"
+    return f"{point.node_id} {tests} ({how})"
 
 
 def _number(value: float | None) -> str:
