@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import fitspec.errors as tree
-from fitspec.errors import ExitCode, FitspecError, SpecError
+from fitspec.errors import ExitCode, FitspecError, SpecError, nearest
 
 SPEC_ARGUMENTS = ("unknown key", "small.toml", 14, "patches.selct", "did you mean 'select'?")
 SPEC_TEXT = "small.toml:14: patches.selct: unknown key; did you mean 'select'?"
@@ -113,3 +113,18 @@ def test_exit_codes_are_those_of_pytest() -> None:
         "USAGE_ERROR": pytest.ExitCode.USAGE_ERROR,
         "NOTHING_COLLECTED": pytest.ExitCode.NO_TESTS_COLLECTED,
     }
+
+
+@pytest.mark.parametrize(
+    ("bad", "guess"),
+    [
+        pytest.param("selct", "did you mean 'select'?", id="near"),
+        pytest.param("zzz", "", id="far"),
+    ],
+)
+def test_the_nearest_good_value_is_suggested(bad: str, guess: str) -> None:
+    assert nearest(bad, ["files", "select"]) == guess
+
+
+def test_a_suggestion_fits_its_template() -> None:
+    assert nearest("b.toml", ["a.toml"], "{x}/{}") == "did you mean '{x}/a.toml'?"

@@ -6,7 +6,7 @@ import pytest
 
 from fitspec.errors import InvalidSpecsError, SpecError
 from fitspec.spec import load_spec
-from fitspec.spec.problems import Problem, nearest
+from fitspec.spec.problems import Problem
 
 PREFIX = """\
 fitspec = 1
@@ -151,21 +151,6 @@ def test_several_problems_are_one_line_each(tmp_path: Path) -> None:
         "small.toml:8: expect[0].rtol: input should be greater than or equal to 0, found -1",
         "small.toml:9: workspce: unknown key; did you mean 'workspace'?",
     ]
-
-
-@pytest.mark.parametrize(
-    ("bad", "guess"),
-    [
-        pytest.param("selct", "did you mean 'select'?", id="near"),
-        pytest.param("zzz", "", id="far"),
-    ],
-)
-def test_the_nearest_good_value_is_suggested(bad: str, guess: str) -> None:
-    assert nearest(bad, ["files", "select"]) == guess
-
-
-def test_a_suggestion_fits_its_template() -> None:
-    assert nearest("b.toml", ["a.toml"], "{x}/{}") == "did you mean '{x}/a.toml'?"
 
 
 def test_a_dotted_key_can_be_read_as_toml_and_indices() -> None:

@@ -1,0 +1,363 @@
+"""A run from end to end, as its observer and its report tell it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fitspec import session
+from fitspec.errors import NothingCollectedError, NotYetError, SpecError, UsageError
+from fitspec.results import CheckResult, PointResult, RunReport
+from fitspec.session import Settings, run
+from fitspec.sources import Access
+
+IDS = ["signal_100_1", "signal_100_2", "signal_200_1", "signal_200_2"]
+
+
+@dataclass
+class Recorder:
+    """An observer that writes down what it is told, and may act on it."""
+
+    interrupt_at: str = ""
+    started_with: tuple[Any, ...] = ()
+    points: list[str] = field(default_factory=list)
+    checks: list[tuple[str, str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def started(
+        self, points: int, checks: int, deselected: int, specs: int, environment: Mapping[str, str]
+    ) -> None:
+        self.started_with = (points, checks, deselected, specs)
+
+    def settled(self, point: PointResult, checks: Sequence[CheckResult]) -> None:
+        self.points.append(point.id)
+        self.checks += [(f"{check.id}::{check.quantity}", check.outcome) for check in checks]
+        if point.id == self.interrupt_at:
+            raise KeyboardInterrupt
+
+    def warned(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+class Here(Executor):
+    """Computes in this process, at once."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(function(*args, **kwargs))
+        return future
+
+
+@dataclass
+class PoolHere:
+    workers: int
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Executor]:
+        yield Here()
+
+
+@pytest.fixture
+def here(monkeypatch) -> None:
+    """Fits run in this process: no pool to start."""
+    monkeypatch.setattr(session, "LocalPool", PoolHere)
+
+
+@pytest.fixture
+def settings(tmp_path) -> Settings:
+    return Settings(access=Access(tmp_path / "sources"), results=tmp_path / "results")
+
+
+def append(folder: Path, text: str) -> None:
+    with (folder / "small.toml").open("a") as file:
+        file.write(text)
+
+
+def expect(point: str, value: float, more: str = "") -> str:
+    return f'\n[[expect]]\npoint = "{point}"\nCLs_obs = {value}\n{more}\n'
+
+
+def known(report: RunReport) -> dict[str, float]:
+    return {point.id: point.outcome.tests[0].CLs_obs for point in report.points}
+
+
+def test_a_run_on_real_workers_computes_then_reads_the_store(analysis, settings):
+    first_seen, second_seen = Recorder(), Recorder()
+
+    first = run(["small.toml"], settings, first_seen)
+    second = run(["small.toml"], settings, second_seen)
+
+    assert first.ok
+    assert not first.interrupted
+    assert [point.id for point in first.points] == IDS
+    assert sorted(first_seen.points) == second_seen.points == IDS
+    assert first_seen.started_with == (4, 0, 0, 1)
+    assert [point.cached for point in first.points] == [False] * 4
+    assert [point.cached for point in second.points] == [True] * 4
+    assert [point.outcome for point in second.points] == [p.outcome for p in first.points]
+
+
+def test_the_report_names_specifications_and_environment(analysis, settings, here):
+    report = run(["small.toml"], settings, Recorder())
+
+    [spec] = report.specs
+    assert (spec.path, spec.analysis, len(spec.sha256)) == ("small.toml", "small", 64)
+    assert report.environment["backend"] == "pyhf (numpy, scipy)"
+    assert report.environment["endpoint"] == "local"
+    assert report.environment.keys() >= {"python", "platform", "fitspec", "numpy", "pyhf"}
+    assert all(isinstance(value, str) for value in report.environment.values())
+    assert report.seconds > 0
+
+
+def test_checks_are_settled_with_their_points(analysis, settings, here):
+    values = known(run(["small.toml"], settings, Recorder()))
+    append(
+        analysis,
+        expect(IDS[2], values[IDS[2]])
+        + expect(IDS[0], values[IDS[0]] + 0.1)
+        + expect(IDS[1], values[IDS[1]] + 0.1, 'xfail = "known"'),
+    )
+    seen = Recorder()
+
+    report = run(["small.toml"], settings, seen)
+
+    assert seen.started_with == (4, 3, 0, 1)
+    assert seen.points == IDS
+    assert seen.checks == [
+        (f"{IDS[0]}::CLs_obs", "failed"),
+        (f"{IDS[1]}::CLs_obs", "xfailed"),
+        (f"{IDS[2]}::CLs_obs", "passed"),
+    ]
+    assert [check.id for check in report.checks] == [IDS[2], IDS[0], IDS[1]]  # as in the spec
+    assert (report.count("passed"), report.count("failed")) == (1, 1)
+    assert not report.ok
+
+
+def test_without_reuse_everything_is_computed_anew(analysis, settings, here):
+    run(["small.toml"], settings, Recorder())
+
+    again = run(["small.toml"], replace(settings, reuse=False), Recorder())
+
+    assert [point.cached for point in again.points] == [False] * 4
+
+
+def test_keywords_deselect(analysis, settings, here):
+    seen = Recorder()
+
+    report = run(["small.toml"], replace(settings, keywords="mass=100"), seen)
+
+    assert [point.id for point in report.points] == IDS[:2]
+    assert report.deselected == 2
+    assert seen.started_with == (2, 0, 2, 1)
+
+
+def test_two_specifications_that_ask_the_same_are_computed_once(analysis, settings, here):
+    (analysis / "other.toml").write_text((analysis / "small.toml").read_text())
+    seen = Recorder()
+
+    report = run(["small.toml", "other.toml"], settings, seen)
+
+    assert seen.points == [name for name in IDS for _ in range(2)]
+    assert [point.spec for point in report.points] == ["small.toml"] * 4 + ["other.toml"] * 4
+    assert len(list((settings.results).rglob("*.json"))) == 4
+
+
+def test_a_point_that_fails_is_an_error_and_costs_nothing_else(analysis, settings, here):
+    (analysis / "patch.signal_100_2.json").write_text("[]")
+    append(analysis, expect(IDS[1], 0.5))
+
+    report = run(["small.toml"], settings, Recorder())
+
+    assert [point.outcome.status for point in report.points] == ["ok", "error", "ok", "ok"]
+    [check] = report.checks
+    assert (check.outcome, check.reason) == ("error", report.points[1].outcome.error)
+    assert not report.ok
+
+
+@pytest.mark.parametrize(
+    ("max_failures", "computed"), [(0, 4), (1, 1), (2, 3), (9, 4)], ids=lambda value: str(value)
+)
+def test_a_run_stops_at_so_many_failures(analysis, settings, here, max_failures, computed):
+    append(analysis, expect(IDS[0], 9.0))  # fails
+    (analysis / "patch.signal_200_1.json").write_text("[]")  # no numbers
+
+    report = run(["small.toml"], replace(settings, max_failures=max_failures), Recorder())
+
+    reasons = [point.outcome.error or "" for point in report.points]
+    stopped = f"not computed: stopped at --maxfail {max_failures}"
+    assert [reason == stopped for reason in reasons] == [n >= computed for n in range(4)]
+    assert report.not_computed == 4 - computed
+    assert not report.interrupted
+
+
+def test_an_interrupted_run_reports_what_it_has(analysis, settings, here):
+    append(analysis, expect(IDS[0], 9.0) + expect(IDS[3], 9.0))
+
+    report = run(["small.toml"], settings, Recorder(interrupt_at=IDS[1]))
+
+    assert report.interrupted
+    assert [point.id for point in report.points] == IDS
+    assert [point.outcome.error for point in report.points] == [
+        None,
+        None,
+        "not computed: interrupted",
+        "not computed: interrupted",
+    ]
+    assert [(check.outcome, check.reason) for check in report.checks] == [
+        ("failed", None),
+        ("error", "not computed: interrupted"),
+    ]
+    assert not report.ok
+
+
+def test_an_interrupted_run_is_resumed(analysis, settings, here):
+    run(["small.toml"], settings, Recorder(interrupt_at=IDS[1]))
+
+    report = run(["small.toml"], settings, Recorder())
+
+    assert [point.cached for point in report.points] == [True, True, False, False]
+    assert report.ok
+
+
+@pytest.fixture
+def regions(analysis) -> Path:
+    """Two regions that are combined; B has more background, so A is expected to be better."""
+    content = json.loads((analysis / "background.json").read_text())
+    (analysis / "A.json").write_text(json.dumps(content))
+    content["channels"][0]["samples"][0]["data"] = [500.0, 300.0]
+    content["observations"][0]["data"] = [500.0, 300.0]
+    (analysis / "B.json").write_text(json.dumps(content))
+    text = (analysis / "small.toml").read_text().replace("background.json", "{region}.json")
+    combined = '[parametrize]\nregion = ["A", "B"]\n[combine]\nbest_expected = "region"\n'
+    (analysis / "small.toml").write_text(text + combined)
+    return analysis
+
+
+def test_combinations_take_the_best_expected_case(regions, settings, here):
+    report = run(["small.toml"], settings, Recorder())
+
+    assert [combined.id for combined in report.combined] == IDS
+    assert {combined.chosen for combined in report.combined} == {f"A::{name}" for name in IDS}
+    assert report.combined[0].candidates == ("A::signal_100_1", "B::signal_100_1")
+
+
+def test_a_check_of_a_combination_is_settled_with_its_last_case(regions, settings, here):
+    append(regions, expect(IDS[0], 9.0) + expect(f"B::{IDS[0]}", 9.0))
+    seen = Recorder()
+
+    run(["small.toml"], settings, seen)
+
+    assert [check for check, _ in seen.checks] == [f"B::{IDS[0]}::CLs_obs", f"{IDS[0]}::CLs_obs"]
+
+
+def test_a_combination_with_a_failed_case_is_not_made(regions, settings, here, monkeypatch):
+    append(regions, expect(IDS[0], 0.5))
+
+    report = run(["small.toml"], settings, Recorder(interrupt_at=f"A::{IDS[3]}"))
+
+    assert report.combined == ()
+    [check] = report.checks
+    assert check.reason == "a case of this combination has no numbers"
+
+
+def test_a_store_that_cannot_be_written_is_one_warning(analysis, settings, here):
+    settings.results.touch()
+    seen = Recorder()
+
+    report = run(["small.toml"], settings, seen)
+
+    assert report.ok
+    [warning] = seen.warnings
+    assert warning.startswith("the result store cannot be written: ")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "kind"),
+    [
+        ('kind = "dask"', "dask"),
+        ('kind = "funcx"', "globus-compute"),
+        ('name = "river"', "river"),
+    ],
+)
+def test_an_endpoint_that_is_to_come_is_refused_at_its_key(analysis, settings, endpoint, kind):
+    append(analysis, f"[endpoint]\n{endpoint}\n")
+    seen = Recorder()
+
+    with pytest.raises(NotYetError) as caught:
+        run(["small.toml"], settings, seen)
+
+    message = f"not yet: this version of fitspec cannot run on {kind!r}"
+    remedy = "run it here with --endpoint local"
+    assert str(caught.value) == f"small.toml:11: endpoint: {message}; {remedy}"
+    assert seen.started_with == ()
+
+
+def test_an_endpoint_of_the_command_line_wins(analysis, settings, here):
+    append(analysis, '[endpoint]\nkind = "dask"\n')
+
+    assert run(["small.toml"], replace(settings, endpoint="local"), Recorder()).ok
+    with pytest.raises(UsageError, match=r"^--endpoint river: not yet: only 'local' can be used"):
+        run(["small.toml"], replace(settings, endpoint="river"), Recorder())
+
+
+@pytest.mark.parametrize(
+    ("command_line", "spec", "configuration", "expected"),
+    [
+        (3, 4, 5, "3"),
+        (None, 4, 5, "4"),
+        (None, '"auto"', 5, "5"),
+        (None, None, 5, "5"),
+        (None, None, None, "7"),
+        (None, '"auto"', None, "7"),
+    ],
+)
+def test_the_number_of_workers(
+    analysis, settings, here, monkeypatch, command_line, spec, configuration, expected
+):
+    monkeypatch.setattr(session, "available_cores", lambda: 7)
+    if spec is not None:
+        append(analysis, f"[endpoint]\nworkers = {spec}\n")
+    chosen = replace(
+        settings, workers=command_line, default_workers=configuration, keywords="mass=100"
+    )
+
+    assert run(["small.toml"], chosen, Recorder()).environment["workers"] == expected
+
+
+def test_of_several_specifications_the_largest_number_of_workers_holds(analysis, settings, here):
+    text = (analysis / "small.toml").read_text()
+    for number in (2, 5, 3):
+        content = f"{text}[endpoint]\nworkers = {number}\n"
+        (analysis / f"{number}.toml").write_text(content)
+
+    report = run(["2.toml", "5.toml", "3.toml"], settings, Recorder())
+
+    assert report.environment["workers"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "change", "error"),
+    [
+        (["small.tmol"], {}, UsageError),
+        (["small.toml"], {"keywords": "a or"}, UsageError),
+        (["small.toml"], {"keywords": "mass=300"}, NothingCollectedError),
+        (["broken.toml"], {}, SpecError),
+    ],
+    ids=["no file", "selection", "nothing selected", "invalid"],
+)
+def test_what_is_wrong_before_any_fit_is_raised(analysis, settings, arguments, change, error):
+    (analysis / "broken.toml").write_text("fitspec = 1\n")
+    seen = Recorder()
+
+    with pytest.raises(error):
+        run(arguments, replace(settings, **change), seen)
+
+    assert seen.started_with == ()
+    assert not settings.results.exists()
