@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,3 +59,15 @@ def test_the_curated_values_are_the_published_ones(mirror: Path) -> None:
         values = {name: value for name, value in row.items() if name.startswith("CLs")}
         assert values == {name: published[point][name] for name in values}
         assert row.get("region", "") in published[point]["workspace"]
+
+
+def test_the_documented_script_runs(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "python.md").read_text()
+    script = tmp_path / "script.py"
+    script.write_text(text.split("```python\n")[1].split("```")[0])
+    done = subprocess.run([sys.executable, script], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    name, cls = done.stdout.splitlines()[0].split()
+    assert name == "signal_400_0"
+    assert float(cls) == pytest.approx(0.01716, abs=1e-5)
+    assert done.stdout.splitlines()[1] == "True"

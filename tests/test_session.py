@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
@@ -36,10 +40,10 @@ class Recorder:
     ) -> None:
         self.started_with = (points, checks, deselected, specs)
 
-    def settled(self, point: PointResult, checks: Sequence[CheckResult]) -> None:
-        self.points.append(point.id)
+    def settled(self, points: Sequence[PointResult], checks: Sequence[CheckResult]) -> None:
+        self.points += [point.id for point in points]
         self.checks += [(f"{check.id}::{check.quantity}", check.outcome) for check in checks]
-        if point.id == self.interrupt_at:
+        if self.interrupt_at in self.points:
             raise KeyboardInterrupt
 
     def warned(self, message: str) -> None:
@@ -217,6 +221,33 @@ def test_an_interrupted_run_reports_what_it_has(analysis, settings, here):
     assert not report.ok
 
 
+@dataclass
+class Impatient(Recorder):
+    """Is hit by Ctrl-C in the middle of what it does."""
+
+    finished: int = 0
+
+    def settled(self, points: Sequence[PointResult], checks: Sequence[CheckResult]) -> None:
+        super().settled(points, checks)
+        if len(self.points) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.2)
+        self.finished += 1
+
+
+def test_ctrl_c_waits_until_a_point_is_settled(analysis, settings, here):
+    another_thread = threading.Event()  # as a pool has; it could take the signal
+    threading.Thread(target=another_thread.wait, args=(10,), daemon=True).start()
+    seen = Impatient()
+
+    report = run(["small.toml"], settings, seen)
+
+    another_thread.set()
+    assert report.interrupted
+    assert len(seen.points) == seen.finished == 2
+    assert report.not_computed == 2
+
+
 def test_an_interrupted_run_is_resumed(analysis, settings, here):
     run(["small.toml"], settings, Recorder(interrupt_at=IDS[1]))
 
@@ -257,7 +288,7 @@ def test_a_check_of_a_combination_is_settled_with_its_last_case(regions, setting
     assert [check for check, _ in seen.checks] == [f"B::{IDS[0]}::CLs_obs", f"{IDS[0]}::CLs_obs"]
 
 
-def test_a_combination_with_a_failed_case_is_not_made(regions, settings, here, monkeypatch):
+def test_a_combination_with_a_failed_case_is_not_made(regions, settings, here):
     append(regions, expect(IDS[0], 0.5))
 
     report = run(["small.toml"], settings, Recorder(interrupt_at=f"A::{IDS[3]}"))
@@ -353,7 +384,7 @@ def test_of_several_specifications_the_largest_number_of_workers_holds(analysis,
     ids=["no file", "selection", "nothing selected", "invalid"],
 )
 def test_what_is_wrong_before_any_fit_is_raised(analysis, settings, arguments, change, error):
-    (analysis / "broken.toml").write_text("fitspec = 1\n")
+    (analysis / "broken.toml").write_text("fitspec = 2\n")
     seen = Recorder()
 
     with pytest.raises(error):

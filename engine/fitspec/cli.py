@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,8 +18,7 @@ import fitspec
 from fitspec.errors import ExitCode, FitspecError, UsageError
 
 if TYPE_CHECKING:
-    from fitspec.config import Config
-    from fitspec.sources import Access
+    from fitspec.collect import Collection
 
 app = typer.Typer(
     name="fitspec",
@@ -111,20 +111,16 @@ def run(
     from rich.console import Console
 
     from fitspec import session
-    from fitspec.config import cache_folder, load_config
     from fitspec.report import TerminalReport, to_json
 
-    config = load_config()
     if backend not in {None, "pyhf"}:
         raise UsageError(f"--backend {backend}: not yet: only 'pyhf' can be used", "leave it out")
     if json is not None and not json.absolute().parent.is_dir():
         raise UsageError(f"--json {json}: there is no such folder", "make it first")
-    settings = session.Settings(
-        access=_access(config, mirror, offline),
-        results=cache_folder(config) / "results",
+    settings = replace(
+        session.Settings.from_config(mirror, offline=offline),
         keywords=keywords,
         workers=workers,
-        default_workers=config.workers if isinstance(config.workers, int) else None,
         endpoint=endpoint,
         backend=backend,
         reuse=not no_cache,
@@ -149,11 +145,7 @@ def collect(
     specs: Specs, keywords: Keywords = "", mirror: Mirror = None, offline: Offline = False
 ) -> int:
     """List the node ids of points and checks."""
-    from fitspec.collect import collect as collect_points
-    from fitspec.config import load_config
-    from fitspec.spec import find_specs
-
-    found = collect_points(find_specs(specs), _access(load_config(), mirror, offline), keywords)
+    found = _collect(specs, keywords, mirror, offline)
     for node in found.node_ids:
         typer.echo(node)
     left_out = f", {found.deselected} points deselected" if found.deselected else ""
@@ -178,11 +170,7 @@ def validate(specs: Specs) -> int:
 @app.command()
 def fetch(specs: Specs, mirror: Mirror = None, offline: Offline = False) -> int:
     """Fetch and verify all sources, so that later runs need no network."""
-    from fitspec.collect import collect as collect_points
-    from fitspec.config import load_config
-    from fitspec.spec import find_specs
-
-    found = collect_points(find_specs(specs), _access(load_config(), mirror, offline))
+    found = _collect(specs, "", mirror, offline)
     for spec in found.specs:
         backgrounds = {p.case.background for p in found.points if p.spec is spec}
         for background in sorted(backgrounds, key=lambda b: b.name):
@@ -231,11 +219,13 @@ def cache_clear(
     return ExitCode.OK
 
 
-def _access(config: Config, mirror: Path | None, offline: bool) -> Access:
-    from fitspec.config import cache_folder
-    from fitspec.sources import Access
+def _collect(specs: list[str], keywords: str, mirror: Path | None, offline: bool) -> Collection:
+    from fitspec.collect import collect as collect_points
+    from fitspec.session import Settings
+    from fitspec.spec import find_specs
 
-    return Access(cache_folder(config) / "sources", mirror or config.mirror, offline)
+    access = Settings.from_config(mirror, offline=offline).access
+    return collect_points(find_specs(specs), access, keywords)
 
 
 def _dump(content: Any) -> str:

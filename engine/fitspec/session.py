@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import platform
 import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -19,6 +20,7 @@ from typing import Protocol
 import fitspec
 from fitspec.checks import check, combine
 from fitspec.collect import Collection, collect
+from fitspec.config import cache_folder, load_config
 from fitspec.errors import NotYetError, UsageError
 from fitspec.execute import Computed, LocalPool, ResultStore, run_fits
 from fitspec.execute.local import available_cores
@@ -64,6 +66,25 @@ class Settings:
     reuse: bool = True
     max_failures: int = 0
 
+    @classmethod
+    def from_config(cls, mirror: Path | None = None, *, offline: bool = False) -> Settings:
+        """What the user's configuration and environment say; change it with `dataclasses.replace`.
+
+        Args:
+            mirror: instead of the configured one.
+            offline: never touch the network.
+
+        Raises:
+            UsageError: the configuration is not understood.
+        """
+        config = load_config()
+        cache = cache_folder(config)
+        return cls(
+            access=Access(cache / "sources", mirror or config.mirror, offline),
+            results=cache / "results",
+            default_workers=config.workers if isinstance(config.workers, int) else None,
+        )
+
 
 class Observer(Protocol):
     """Is told what happens during a run."""
@@ -80,13 +101,23 @@ class Observer(Protocol):
         """Something the user should know, once."""
 
 
-def run(arguments: Sequence[str], settings: Settings, observer: Observer) -> RunReport:
+class _Silence:
+    """An observer that does nothing."""
+
+    def started(self, *_: object) -> None: ...
+    def settled(self, *_: object) -> None: ...
+    def warned(self, *_: object) -> None: ...
+
+
+def run(
+    arguments: Sequence[str], settings: Settings, observer: Observer | None = None
+) -> RunReport:
     """Run specifications.
 
     Args:
         arguments: files, folders, or ``@name``.
         settings: see :class:`Settings`.
-        observer: is told what happens.
+        observer: is told what happens; default: nobody is.
 
     Returns:
         the report, also of an interrupted run: points not computed are errors that say so.
@@ -95,6 +126,7 @@ def run(arguments: Sequence[str], settings: Settings, observer: Observer) -> Run
         FitspecError: before any fit: invalid specifications, sources or selections.
     """
     start = time.perf_counter()
+    observer = observer or _Silence()
     specs = find_specs(arguments)
     collection = collect(specs, settings.access, settings.keywords)
     workers = _local_workers(specs, settings)
@@ -150,12 +182,26 @@ def _execute(
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Signals wait until the block is done, so that the books are never half written."""
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    """Signals wait until the block is done, so that the books are never half written.
+
+    A signal mask would not do: with the pool's threads around, another thread takes the signal and
+    Python calls its handler in this one all the same.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python calls handlers in the main thread only
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for received in came:
+            signal.raise_signal(received)
 
 
 @dataclass

@@ -70,7 +70,8 @@ def run_fits(
             store.put(key, outcome)
             warning = None
         except OSError as error:
-            warning = f"the result store cannot be written: {error}"
+            reason = error.strerror or str(error)  # without the file's name, which differs by key
+            warning = f"the result store cannot be written: {reason}: {store.folder}"
         yield Computed(key, outcome, warning=warning)
 
 
@@ -97,7 +98,8 @@ def _drain(
             in_flight[executor.submit(run_chunk, waiting[0].payload())] = waiting[0]
             waiting.popleft()
         done, _ = wait(in_flight, return_when=FIRST_COMPLETED)
-        for future in sorted(done, key=lambda f: isinstance(f.exception(), BrokenExecutor)):
+        in_order = [future for future in in_flight if future in done]
+        for future in sorted(in_order, key=lambda f: isinstance(f.exception(), BrokenExecutor)):
             outcomes = _outcomes(future, in_flight[future])
             del in_flight[future]
             yield from outcomes

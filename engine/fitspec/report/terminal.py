@@ -207,7 +207,10 @@ class TerminalReport:
         self._rule(f"{text} in {report.seconds:.1f} s", style)
 
     def _rule(self, text: str, style: str = "") -> None:
-        self._console.print(Rule(Text(text, style=style), characters="=", style=style))
+        if len(text) + 4 > self._console.width:  # a rule would cut it off
+            self._print(Text(text, style=style))
+        else:
+            self._console.print(Rule(Text(text, style=style), characters="=", style=style))
 
     def _print(self, text: str | Text) -> None:
         self._console.print(Text(text) if isinstance(text, str) else text, soft_wrap=True)

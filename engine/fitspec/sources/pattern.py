@@ -49,9 +49,7 @@ class FilePattern:
         parts = _PLACEHOLDER.split(self.text)  # literal, label, literal, label, ..., literal
         literals = [re.escape(part) for part in parts[::2]]
         groups = [rf"(?P<{label}>[^/]+?)" for label in parts[1::2]]
-        return re.compile(
-            "".join(a + b for a, b in zip(literals, [*groups, ""], strict=True)), re.DOTALL
-        )
+        return re.compile("".join(a + b for a, b in zip(literals, [*groups, ""], strict=True)))
 
 
 def label_value(text: str) -> Label:

@@ -124,9 +124,7 @@ def _expand(argument: str) -> list[tuple[Path, str]]:
         return [(_curated(argument), argument)]
     path = Path(argument)
     if path.is_dir():
-        return [
-            (found, _display(found)) for found in sorted(path.rglob("*.toml")) if _is_spec(found)
-        ]
+        return [(found, _display(found)) for found in _specs_below(path)]
     if not path.exists():
         raise UsageError(f"{argument}: no such file or folder", _similar_path(path))
     return [(path, _display(path))]
@@ -139,6 +137,16 @@ def _curated(argument: str) -> Path:
         guess = nearest(name, specs, "@{}") or f"there are @{', @'.join(specs)}"
         raise UsageError(f"{argument}: no such curated specification", guess)
     return specs[name]
+
+
+def _specs_below(folder: Path) -> list[Path]:
+    """Specifications in a folder and its subfolders; hidden ones (``.venv``) are left alone."""
+    visible = (
+        path
+        for path in sorted(folder.rglob("*.toml"))
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    return [path for path in visible if _is_spec(path)]
 
 
 def _is_spec(path: Path) -> bool:
