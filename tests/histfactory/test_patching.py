@@ -288,3 +288,9 @@ def test_a_sample_must_carry_the_poi(
 def test_a_measurement_must_name_a_poi(background: Workspace) -> None:
     with pytest.raises(PatchError, match="the measurement names no POI after the patch"):
         require_poi(background, "", "signal")
+
+
+@pytest.mark.parametrize("broken", [{}, {"channels": [{}]}, {"channels": [{"samples": [{}]}]}])
+def test_a_patch_that_leaves_no_workspace_is_its_own_error(broken: dict) -> None:
+    with pytest.raises(PatchError, match="patch 'signal': leaves no HistFactory workspace"):
+        require_poi(broken, "mu", "signal")

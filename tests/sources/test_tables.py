@@ -127,3 +127,10 @@ def test_the_published_tables_are_read(mirror: Path) -> None:
         rows = read_table(path)
         assert rows
         assert all(row.cells for row in rows)
+
+
+def test_a_monstrous_cell_is_refused(tmp_path: Path) -> None:
+    table = tmp_path / "huge.csv"
+    table.write_text("mass,limit\n" + "1" * 200_000 + ",2\n")
+    with pytest.raises(SourceError, match=r"^huge\.csv:2: field larger than field limit"):
+        read_table(table)

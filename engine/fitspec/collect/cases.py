@@ -90,7 +90,7 @@ def substitute(text: str, values: Mapping[str, Label]) -> str:
 
 
 def _background(spec: SpecFile, values: Mapping[str, Label], archive: Archive) -> Background:
-    path = _filled(spec, values, "workspace", "path", spec.spec.workspace.path) or ""
+    path = str(_filled(spec, values, "workspace", "path", spec.spec.workspace.path))
     path = str(PurePosixPath(path))
     with spec.at("workspace", "path"), spec.at("workspace", "digest", kind=DigestError):
         return load_background(archive.read([path])[path], path, spec.spec.workspace.digest)
@@ -107,7 +107,7 @@ def _patches(
         with spec.at("patches", "patchset"):
             return open_patches(archive, background, patchset=patchset, relabel=patches.labels)
     with spec.at("patches", "files"):
-        pattern = FilePattern(substitute(patches.files, values))
+        pattern = FilePattern(str(PurePosixPath(substitute(patches.files, values))))
         found = open_patches(archive, background, files=pattern)
     if not found.labels:
         raise spec.error(

@@ -44,10 +44,12 @@ def apply_patch(workspace: bytes, patch: bytes, name: str) -> dict[str, Any]:
 
 def require_poi(workspace: dict[str, Any], poi: str, name: str) -> None:
     """Raise :class:`PatchError` unless some sample carries the POI."""
-    for channel in workspace["channels"]:
-        for sample in channel["samples"]:
-            if any(modifier["name"] == poi for modifier in sample["modifiers"]):
-                return
+    try:
+        samples = [sample for channel in workspace["channels"] for sample in channel["samples"]]
+        if any(modifier["name"] == poi for sample in samples for modifier in sample["modifiers"]):
+            return
+    except (KeyError, TypeError) as error:
+        raise PatchError(f"leaves no HistFactory workspace: {error!r}", name) from error
     what = f"no sample carries the POI {poi!r}" if poi else "the measurement names no POI"
     raise PatchError(f"{what} after the patch", name)
 

@@ -48,6 +48,7 @@ class TerminalReport:
         self._verbosity = verbosity
         self._progress: Progress | None = None
         self._dots = 0
+        self._column = 0
         self._total = 0
 
     def started(
@@ -87,6 +88,7 @@ class TerminalReport:
 
     def warned(self, message: str) -> None:
         """A warning, at once."""
+        self._end_dots()
         self._print(Text(f"warning: {message}", style="yellow"))
 
     def finished(self, report: RunReport) -> None:
@@ -109,19 +111,23 @@ class TerminalReport:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
-        elif self._dots % _DOTS_PER_LINE:
+        self._end_dots()
+
+    def _end_dots(self) -> None:
+        if self._column:
             self._print("")
+            self._column = 0
 
     def _dot(self, point: PointResult, *, failed: bool) -> None:
         mark = "E" if point.outcome.status == "error" else "F" if failed else "."
         self._dots += 1
+        self._column += 1
         end = ""
-        if self._dots % _DOTS_PER_LINE == 0 or self._dots == self._total:
-            pad = " " * (-self._dots % _DOTS_PER_LINE)
+        if self._column == _DOTS_PER_LINE or self._dots == self._total:
+            pad = " " * (_DOTS_PER_LINE - self._column)
             end = f"{pad} [{100 * self._dots // self._total:3d}%]\n"
+            self._column = 0
         self._console.print(Text(mark), end=end)
-        if self._dots == self._total:
-            self._dots = 0
 
     def _results(self, report: RunReport) -> None:
         table = Table(box=None, pad_edge=False, header_style="bold")
@@ -143,7 +149,7 @@ class TerminalReport:
                 table.add_row(*map(Text, [*row, f"{point.outcome.mu_hat:.3f}", excluded]))
         if table.row_count:
             self._print("")
-            self._console.print(table)
+            self._print_table(table)
         for point in report.points:
             for note in point.outcome.notes:
                 self._print(f"note: {point.id}: {note}")
@@ -177,7 +183,7 @@ class TerminalReport:
         for check in failed:
             at_mu = "" if check.mu is None else f" at mu = {check.mu:g}"
             self._print(Text(f"{check.node_id}{at_mu}", style="bold"))
-            self._console.print(_comparison(check))
+            self._print_table(_comparison(check))
             if check.source:
                 self._print(f"  source: {check.source}")
 
@@ -214,6 +220,12 @@ class TerminalReport:
 
     def _print(self, text: str | Text) -> None:
         self._console.print(Text(text) if isinstance(text, str) else text, soft_wrap=True)
+
+    def _print_table(self, table: Table) -> None:
+        """At its full width: a number that is cut off says something else."""
+        unlimited = self._console.options.update(max_width=10_000)
+        table.width = self._console.measure(table, options=unlimited).maximum
+        self._console.print(table, crop=False)
 
 
 _DOTS_PER_LINE = 72

@@ -33,15 +33,22 @@ def read_table(path: Path) -> list[Row]:
     numbered = [(i, line) for i, line in enumerate(lines, 1) if line.strip() and line[0] != "#"]
     if not numbered:
         raise SourceError(f"table {path.name!r} is empty", "its first line names the columns")
-    header = [column.strip() for column in next(csv.reader([numbered[0][1]]))]
+    header = _cells(path.name, *numbered[0])
     for column in filter(None, header):
         if header.count(column) > 1:
             raise SourceError(f"{path.name}:{numbered[0][0]}: two columns are called {column!r}")
     rows = []
     for number, line in numbered[1:]:
-        cells = [cell.strip() for cell in next(csv.reader([line]))]
+        cells = _cells(path.name, number, line)
         if len(cells) != len(header):
             problem = f"{path.name}:{number}: {len(cells)} cells, but {len(header)} columns"
             raise SourceError(problem, "give every column a cell; it may be empty")
         rows.append(Row(number, {k: v for k, v in zip(header, cells, strict=True) if v}))
     return rows
+
+
+def _cells(table: str, number: int, line: str) -> list[str]:
+    try:
+        return [cell.strip() for cell in next(csv.reader([line]))]
+    except csv.Error as error:
+        raise SourceError(f"{table}:{number}: {error}", "it is no CSV table") from error
