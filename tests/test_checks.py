@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fitspec.checks import check, combine
@@ -55,6 +55,7 @@ def any_spec(tmp_path_factory):
     return load_spec(Path(path), "small.toml")
 
 
+@settings(deadline=None)
 @given(actual=numbers, expected=numbers, rtol=tolerances, atol=tolerances)
 def test_a_number_passes_within_its_tolerances(any_spec, actual, expected, rtol, atol):
     asked = expectation(any_spec, "mu_hat", expected, mu=None, rtol=rtol, atol=atol)
@@ -66,6 +67,7 @@ def test_a_number_passes_within_its_tolerances(any_spec, actual, expected, rtol,
     )
 
 
+@settings(deadline=None)
 @given(expected=numbers, rtol=st.floats(1e-6, 1), side=st.sampled_from([-1, 1]))
 def test_the_edge_itself_passes_and_just_beyond_it_fails(any_spec, expected, rtol, side):
     allowed = rtol * abs(expected)
@@ -79,6 +81,7 @@ def test_the_edge_itself_passes_and_just_beyond_it_fails(any_spec, expected, rto
     assert check(asked, result(mu_hat=beyond)).outcome == "failed"
 
 
+@settings(deadline=None)
 @given(band=st.tuples(*[numbers] * 5), index=st.integers(0, 4), rtol=st.floats(1e-6, 0.1))
 def test_a_band_fails_where_one_number_fails(any_spec, band, index, rtol):
     asked = expectation(any_spec, "upper_limit_exp", band, mu=None, rtol=rtol, atol=1.0)

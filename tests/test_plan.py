@@ -216,6 +216,7 @@ settings_of_a_question = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(settings_of_a_question, settings_of_a_question)
 def test_keys_are_equal_where_questions_are(one, other):
     keys = [fit_key(DIGEST, b"[]", Question(**question)) for question in (one, other)]
@@ -268,15 +269,6 @@ def test_a_damaged_patch_has_a_key_too(analysis):
     (analysis / "patch.signal_100_2.json").write_bytes(b"{")
 
     assert len(planned(analysis).fits) == 4
-
-
-def test_the_backend_may_be_overridden(analysis):
-    specs = [load_spec(analysis / "small.toml")]
-    found = collect(specs, Access(analysis / "cache"))
-
-    plan = make_plan(found, backend="pyhf")
-
-    assert {fit.order["question"]["backend"] for fit in plan.fits.values()} == {"pyhf"}
 
 
 def test_a_patch_that_is_gone_by_now_points_to_the_specification(analysis):

@@ -392,3 +392,18 @@ def test_what_is_wrong_before_any_fit_is_raised(analysis, settings, arguments, c
 
     assert seen.started_with == ()
     assert not settings.results.exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "backend"),
+    [
+        ('name = "native"', "pyhf (numpy, scipy)"),
+        ('optimizer = "minuit"', "pyhf (numpy, minuit)"),
+    ],
+    ids=["another backend", "the same backend"],
+)
+def test_the_backend_may_be_overridden(analysis, settings, here, table, backend):
+    append(analysis, f"[backend]\n{table}\n")
+    chosen = replace(settings, backend="pyhf", keywords="mass=100")
+
+    assert run(["small.toml"], chosen, Recorder()).environment["backend"] == backend

@@ -15,8 +15,6 @@ from fitspec.results import (
     as_band,
 )
 
-DEFAULT_CONFIDENCE = 0.95
-
 
 def check(expectation: Expectation, result: PointResult | None) -> CheckResult:
     """Compare one quantity.
@@ -100,7 +98,7 @@ def _actual(
 
 def _of_test(test: HypothesisTest, expectation: Expectation) -> float | bool | Band:
     if expectation.quantity == "excluded":
-        confidence = expectation.target.spec.spec.poi.upper_limit or DEFAULT_CONFIDENCE
-        return test.CLs_obs < 1 - confidence
+        confidence = expectation.target.spec.spec.poi.upper_limit
+        return test.excluded(confidence) if confidence else test.excluded()
     value: float | Band = getattr(test, expectation.quantity)
     return value

@@ -1,6 +1,6 @@
 """The user's own settings: a TOML file under platformdirs, and the environment.
 
-Precedence is command line, specification, this, defaults; the front end does the merging.
+Precedence is command line, specification, this, defaults; :mod:`fitspec.session` merges them.
 """
 
 from __future__ import annotations

@@ -60,12 +60,11 @@ class Plan:
     graph: Graph
 
 
-def make_plan(collection: Collection, backend: str | None = None) -> Plan:
+def make_plan(collection: Collection) -> Plan:
     """The task graph of a collection.
 
     Args:
         collection: selected points, combinations and expectations.
-        backend: overrides the specifications' ``backend.name``.
 
     Raises:
         SourceError: a patch cannot be read.
@@ -75,7 +74,7 @@ def make_plan(collection: Collection, backend: str | None = None) -> Plan:
     key_of: dict[str, str] = {}
     patches = _read_patches(collection.points)
     for point in collection.points:
-        question = _question(point.spec, point.case.measurement, backend)
+        question = _question(point.spec, point.case.measurement)
         patch = patches[id(point.case)][point.patch]
         key = fit_key(point.case.background.digest, patch, question)
         order = PointOrder(patch_name=point.patch, patch=patch, question=asdict(question))
@@ -118,7 +117,7 @@ def _read_patches(points: Sequence[Point]) -> dict[int, dict[str, bytes]]:
     return read
 
 
-def _question(spec: SpecFile, measurement: str, backend: str | None) -> Question:
+def _question(spec: SpecFile, measurement: str) -> Question:
     asked = spec.spec
     return Question(
         measurement=measurement,
@@ -126,7 +125,7 @@ def _question(spec: SpecFile, measurement: str, backend: str | None) -> Question
         test_statistic=asked.inference.test_statistic,
         normsys=asked.inference.interpcodes.normsys,
         histosys=asked.inference.interpcodes.histosys,
-        backend=backend or asked.backend.name,
+        backend=asked.backend.name,
         tensor=asked.backend.tensor or "numpy",
         optimizer=asked.backend.optimizer or "scipy",
     )

@@ -64,6 +64,10 @@ class HypothesisTest:
     q: float
     q_asimov: float
 
+    def excluded(self, confidence: float = 0.95) -> bool:
+        """The observed CLs is below 1 - confidence."""
+        return self.CLs_obs < round(1 - confidence, 12)  # 1 - 0.95 is a little above 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +36,7 @@ from fitspec.results import (
 )
 from fitspec.sources import Access
 from fitspec.spec import SpecFile, find_specs
+from fitspec.spec.models import Backend
 
 LOCAL = "local"
 
@@ -127,10 +128,10 @@ def run(
     """
     start = time.perf_counter()
     observer = observer or _Silence()
-    specs = find_specs(arguments)
+    specs = [_with_backend(spec, settings.backend) for spec in find_specs(arguments)]
     collection = collect(specs, settings.access, settings.keywords)
     workers = _local_workers(specs, settings)
-    plan = make_plan(collection, settings.backend)
+    plan = make_plan(collection)
     environment = _environment(plan, workers)
     observer.started(
         len(collection.points),
@@ -264,6 +265,14 @@ class _Ledger:
         if node in self.results:
             return self.results[node]
         return self.combined[node].result if node in self.combined else None
+
+
+def _with_backend(spec: SpecFile, name: str | None) -> SpecFile:
+    """The specification with another backend; its own settings stay if it asks for that one."""
+    if name is None or name == spec.spec.backend.name:
+        return spec
+    backend = Backend.model_validate({"name": name})
+    return replace(spec, spec=spec.spec.model_copy(update={"backend": backend}))
 
 
 def _local_workers(specs: Sequence[SpecFile], settings: Settings) -> int:

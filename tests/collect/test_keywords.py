@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from _pytest.mark.expression import Expression
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fitspec.collect.keywords import compile_keywords
@@ -35,11 +35,13 @@ def holds(text: str, node_id: str) -> bool:
     return compile_keywords(text)(node_id, LABELS)
 
 
+@settings(deadline=None)
 @given(expression, node)
 def test_not_is_the_complement(text, node_id):
     assert holds(f"not ({text})", node_id) is not holds(text, node_id)
 
 
+@settings(deadline=None)
 @given(expression, expression, node)
 def test_or_is_the_union_and_and_the_intersection(one, other, node_id):
     a, b = holds(one, node_id), holds(other, node_id)
@@ -48,6 +50,7 @@ def test_or_is_the_union_and_and_the_intersection(one, other, node_id):
     assert holds(f"({one}) and ({other})", node_id) is (a and b)
 
 
+@settings(deadline=None)
 @given(expression, node)
 def test_precedence_is_pythons(text, node_id):
     def value(token: str) -> str:
@@ -63,6 +66,7 @@ def test_precedence_is_pythons(text, node_id):
 plain = st.recursive(word, compound, max_leaves=8)
 
 
+@settings(deadline=None)
 @given(plain, node)
 def test_on_plain_words_pytest_agrees(text, node_id):
     def matches(name: str, /, **_: object) -> bool:
@@ -134,6 +138,7 @@ def test_a_malformed_expression_is_a_usage_error_with_its_column(text, column, p
     assert caught.value.exit_code == ExitCode.USAGE_ERROR
 
 
+@settings(deadline=None)
 @given(st.text("ab() ornotd=", max_size=12))
 def test_whatever_pytest_refuses_is_refused(text):
     try:

@@ -152,7 +152,7 @@ def test_points_of_a_patchset_have_its_names_and_labels(analysis):
         ("{ mass = { ge = 100, lt = 200 } }", IDS[:2]),
         ("{ width = { le = 1 } }", [IDS[0], IDS[2]]),
         ("{ mass = { gt = 150, lt = 160 } }", []),
-        ('{ mass = "100" }', []),
+        ('{ mass = "100" }', IDS[:2]),
         ("{}", IDS),
     ],
 )

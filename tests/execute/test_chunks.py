@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from itertools import chain
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fitspec.execute.chunks import make_chunks
@@ -26,6 +26,7 @@ tasks = st.lists(st.integers(0, 2), max_size=30).map(
 size = st.integers(1, 10)
 
 
+@settings(deadline=None)
 @given(tasks, size)
 def test_every_task_is_in_exactly_one_chunk(tasks, size):
     chunked = chain.from_iterable(chunk.tasks for chunk in make_chunks(tasks, size))
@@ -33,6 +34,7 @@ def test_every_task_is_in_exactly_one_chunk(tasks, size):
     assert sorted(t.key for t in chunked) == sorted(t.key for t in tasks)
 
 
+@settings(deadline=None)
 @given(tasks, size)
 def test_a_chunk_has_one_background_and_is_never_empty_or_too_large(tasks, size):
     for chunk in make_chunks(tasks, size):
@@ -40,6 +42,7 @@ def test_a_chunk_has_one_background_and_is_never_empty_or_too_large(tasks, size)
         assert 1 <= len(chunk.tasks) <= size
 
 
+@settings(deadline=None)
 @given(tasks, size)
 def test_the_order_within_a_workspace_is_kept(tasks, size):
     chunks = make_chunks(tasks, size)
@@ -49,6 +52,7 @@ def test_the_order_within_a_workspace_is_kept(tasks, size):
         assert chunked == [t.key for t in tasks if t.background is background]
 
 
+@settings(deadline=None)
 @given(tasks, size)
 def test_only_the_last_chunk_of_a_workspace_is_not_full(tasks, size):
     chunks = make_chunks(tasks, size)

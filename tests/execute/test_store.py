@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fitspec.execute import ResultStore
@@ -41,6 +41,7 @@ def test_what_is_put_can_be_got(tmp_path):
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
+@settings(deadline=None)
 @given(mu=finite, CLs=finite, band=st.tuples(*[finite] * 5), q=finite)
 def test_numbers_come_back_to_the_last_bit(tmp_path_factory, mu, CLs, band, q):
     outcome = Outcome("ok", tests=(HypothesisTest(mu, CLs, band, CLs, CLs, q, q),), mu_hat=q)

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pyhf
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pyhf.infer.calculators import AsymptoticTestStatDistribution
 from scipy.stats import norm
@@ -36,6 +36,7 @@ def log_tail_series(x: float) -> float:
     return -x * x / 2 - math.log(x * math.sqrt(2 * math.pi)) + math.log(math.fsum(terms))
 
 
+@settings(deadline=None)
 @given(observed, asimov, STATISTICS)
 def test_p_values_are_those_of_pyhfs_distributions(q, q_asimov, test_statistic):
     t, root = transformed(q, q_asimov, test_statistic), math.sqrt(q_asimov)
@@ -50,6 +51,7 @@ def test_p_values_are_those_of_pyhfs_distributions(q, q_asimov, test_statistic):
     assert found.CLs == pytest.approx(p_sb / CLb, rel=1e-9)
 
 
+@settings(deadline=None)
 @given(asimov, STATISTICS)
 def test_the_band_is_the_closed_form_of_eq_89(q_asimov, test_statistic):
     root = math.sqrt(q_asimov)
@@ -58,6 +60,7 @@ def test_the_band_is_the_closed_form_of_eq_89(q_asimov, test_statistic):
     assert p_values(1.0, q_asimov, test_statistic).CLs_exp == pytest.approx(expected, rel=1e-9)
 
 
+@settings(deadline=None)
 @given(observed, asimov, STATISTICS)
 def test_the_band_rises_from_minus_two_to_plus_two_sigma(q, q_asimov, test_statistic):
     band = p_values(q, q_asimov, test_statistic).CLs_exp
@@ -66,6 +69,7 @@ def test_the_band_rises_from_minus_two_to_plus_two_sigma(q, q_asimov, test_stati
     assert all(low < high for low, high in pairwise(band))
 
 
+@settings(deadline=None)
 @given(observed, observed, asimov, STATISTICS)
 def test_a_larger_test_statistic_never_raises_CLs(one, other, q_asimov, test_statistic):
     low, high = sorted((one, other))
@@ -75,6 +79,7 @@ def test_a_larger_test_statistic_never_raises_CLs(one, other, q_asimov, test_sta
     assert at_high <= at_low * (1 + 1e-12)
 
 
+@settings(deadline=None)
 @given(observed, asimov, STATISTICS)
 def test_every_p_value_is_a_probability(q, q_asimov, test_statistic):
     found = p_values(q, q_asimov, test_statistic)
@@ -98,6 +103,7 @@ def test_above_the_boundary_the_two_test_statistics_differ():
     assert p_values(9.0, 4.0, "qtilde").CLs == pytest.approx(norm.sf(3.25) / norm.sf(1.25))
 
 
+@settings(deadline=None)
 @given(st.floats(0, 300), STATISTICS)
 def test_without_any_tension_half_of_the_signal_hypotheses_are_farther_off(q_asimov, name):
     found = p_values(0.0, q_asimov, name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
@@ -66,6 +66,7 @@ MU = st.floats(0.1, 5)
 STATISTICS = st.sampled_from(["q", "qtilde"])
 
 
+@settings(deadline=None)
 @given(x=st.floats(-5, 5), sigma=SIGMA, mu=MU)
 def test_q_is_that_of_eq_14(x, sigma, mu):
     [test] = run_tests(Gaussian(x, sigma), question(mu, test_statistic="q")).tests
@@ -75,6 +76,7 @@ def test_q_is_that_of_eq_14(x, sigma, mu):
     assert test.q_asimov == pytest.approx((mu / sigma) ** 2)
 
 
+@settings(deadline=None)
 @given(x=st.floats(-5, 5), sigma=SIGMA, mu=MU)
 def test_qtilde_is_that_of_eq_16(x, sigma, mu):
     [test] = run_tests(Gaussian(x, sigma), question(mu)).tests
@@ -86,6 +88,7 @@ def test_qtilde_is_that_of_eq_16(x, sigma, mu):
     assert test.q_asimov == pytest.approx((mu / sigma) ** 2)
 
 
+@settings(deadline=None)
 @given(x=st.floats(-3, 5), sigma=SIGMA, mu=MU, test_statistic=STATISTICS)
 def test_CLs_is_the_ratio_of_the_tails_of_the_estimate(x, sigma, mu, test_statistic):
     [test] = run_tests(Gaussian(x, sigma), question(mu, test_statistic=test_statistic)).tests
@@ -97,6 +100,7 @@ def test_CLs_is_the_ratio_of_the_tails_of_the_estimate(x, sigma, mu, test_statis
     assert test.CLs_obs == pytest.approx(p_sb / CLb, rel=1e-7)
 
 
+@settings(deadline=None)
 @given(sigma=SIGMA, mu=MU, test_statistic=STATISTICS)
 def test_the_median_expected_CLs_is_the_one_observed_on_asimov_data(sigma, mu, test_statistic):
     [test] = run_tests(Gaussian(0.0, sigma), question(mu, test_statistic=test_statistic)).tests
@@ -104,6 +108,7 @@ def test_the_median_expected_CLs_is_the_one_observed_on_asimov_data(sigma, mu, t
     assert test.CLs_obs == pytest.approx(test.CLs_exp[2], rel=1e-9)
 
 
+@settings(deadline=None)
 @given(x=st.floats(-5, -0.1), mu=MU)
 def test_bounding_the_poi_at_zero_changes_nothing_about_qtilde(x, mu):
     [bounded] = run_tests(Gaussian(x, poi_bounds=(0.0, 10.0)), question(mu)).tests

@@ -9,6 +9,7 @@ from functools import cached_property
 from fitspec.collect.cases import Case, Opener, cases_of, open_case
 from fitspec.errors import nearest
 from fitspec.results import Label
+from fitspec.sources.pattern import label_value
 from fitspec.spec import SpecFile
 from fitspec.spec.models import Range
 
@@ -80,7 +81,9 @@ def points_of(spec: SpecFile, opener: Opener) -> list[Point]:
                     f"{overlap[0]!r} is also a label of the patches",
                     "rename one of them",
                 )
-            points.append(Point(spec, case, patch, {**case.values, **labels}))
+            every = {**case.values, **labels}
+            every = {label: label_value(value) for label, value in every.items()}
+            points.append(Point(spec, case, patch, every))
     _require_distinct_ids(spec, points)
     return points
 
@@ -108,7 +111,7 @@ def selected(spec: SpecFile, points: Sequence[Point]) -> list[Point]:
 
 
 def _holds(wanted: Range | tuple[Label, ...], value: Label) -> bool:
-    return wanted.holds(value) if isinstance(wanted, Range) else value in wanted
+    return wanted.holds(value) if isinstance(wanted, Range) else value in map(label_value, wanted)
 
 
 def combinations_of(spec: SpecFile, points: Sequence[Point]) -> list[Combination]:

@@ -12,7 +12,8 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""The matrices are small: one thread a worker is fastest, and workers do not fight for cores."""
+"""The matrices are small: one thread a worker is fastest, and workers do not fight for cores. What
+the user sets wins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,14 @@ class LocalPool:
         """An executor whose processes are gone when the block ends, whatever they were doing."""
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["fitspec.worker"])
-        with _single_threaded():
-            pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_prepare)
-            try:
-                yield pool
-            finally:
-                _stop(pool)
+        threads = {name: os.environ.get(name, "1") for name in THREAD_VARIABLES}
+        pool = ProcessPoolExecutor(
+            self.workers, mp_context=context, initializer=_prepare, initargs=(threads,)
+        )
+        try:
+            yield pool
+        finally:
+            _stop(pool)
 
 
 def available_cores() -> int:
@@ -43,8 +46,9 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _prepare() -> None:
+def _prepare(threads: dict[str, str]) -> None:
     """In a worker: leave Ctrl-C to the submitter, and do not outlive it."""
+    os.environ.update(threads)  # the fork server may have started in another environment
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
@@ -65,15 +69,3 @@ def _stop(pool: ProcessPoolExecutor) -> None:
         process.terminate()
     for process in processes:
         process.join()
-
-
-@contextlib.contextmanager
-def _single_threaded() -> Iterator[None]:
-    """Workers inherit the environment of the moment they start in; the user's settings win."""
-    added = {name: "1" for name in THREAD_VARIABLES if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)

@@ -29,13 +29,14 @@ def to_json(report: RunReport) -> bytes:
 
 
 def summary(report: RunReport) -> dict[str, Any]:
-    """Counts of checks by outcome, of points without numbers, and the wall time."""
+    """Checks by outcome; points that failed, and that the run did not come to; wall time."""
     return {
         "passed": report.count("passed"),
         "failed": report.count("failed"),
         "xfailed": report.count("xfailed"),
         "xpassed": report.count("xpassed"),
-        "errors": len(report.failed_points),
+        "errors": len(report.failed_points) - report.not_computed,
+        "not_computed": report.not_computed,
         "points": len(report.points),
         "deselected": report.deselected,
         "interrupted": report.interrupted,

@@ -26,14 +26,6 @@ from fitspec.results import CheckOutcome, CheckResult, PointResult, RunReport, a
 RESULTS_SHOWN = 20
 """More points than this are listed only with -v."""
 
-STYLES = {
-    "passed": "green",
-    "failed": "red",
-    "error": "red",
-    "xfailed": "yellow",
-    "xpassed": "yellow",
-}
-
 
 class TerminalReport:
     """Writes a run to a console; a live progress bar if that is a terminal, dots if not.
@@ -143,7 +135,7 @@ class TerminalReport:
             name = point.node_id if several else point.id
             for test in point.outcome.tests:
                 low, median, high = map(_number, test.CLs_exp[1:4])
-                excluded = "excluded" if test.CLs_obs < 0.05 else ""
+                excluded = "excluded" if test.excluded() else ""
                 mu = [] if one_mu else [f"{test.mu:g}"]
                 row = [name, *mu, _number(test.CLs_obs), f"{median} [{low}, {high}]"]
                 table.add_row(*map(Text, [*row, f"{point.outcome.mu_hat:.3f}", excluded]))

@@ -52,8 +52,10 @@ class FilePattern:
         return re.compile("".join(a + b for a, b in zip(literals, [*groups, ""], strict=True)))
 
 
-def label_value(text: str) -> Label:
+def label_value(text: Label) -> Label:
     """A number where the text is one, else the text: ``300`` and ``0.5``, but ``12p5``."""
+    if not isinstance(text, str):
+        return text
     if not _DECIMAL.fullmatch(text) or not math.isfinite(float(text)):
         return text
     return int(text) if _INTEGER.fullmatch(text) else float(text)

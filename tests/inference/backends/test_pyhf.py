@@ -30,7 +30,14 @@ QUESTION = Question(
 )  # fmt: skip
 
 SETTINGS = pytest.mark.parametrize(
-    ("tensor", "optimizer"), [("numpy", "scipy"), ("numpy", "minuit"), ("jax", "scipy")]
+    ("tensor", "optimizer", "test_statistic"),
+    [
+        ("numpy", "scipy", "q"),
+        ("numpy", "scipy", "qtilde"),
+        ("numpy", "minuit", "q"),
+        ("numpy", "minuit", "qtilde"),
+        ("jax", "scipy", "qtilde"),
+    ],
 )
 OPTIMIZERS: dict[str, Callable[[], Any]] = {
     "scipy": lambda: pyhf.optimize.scipy_optimizer(tolerance=backend.SCIPY_TOLERANCE),
@@ -69,10 +76,8 @@ def pyhf_model(workspace: dict[str, Any]) -> tuple[Any, Any]:
 
 
 MUS = (0.3, 1.0, 2.5)
-BOTH_STATISTICS = pytest.mark.parametrize("test_statistic", ["q", "qtilde"])
 
 
-@BOTH_STATISTICS
 @SETTINGS
 def test_test_statistics_are_pyhfs_own(workspace, tensor, optimizer, test_statistic):
     require(tensor, optimizer)
@@ -101,7 +106,6 @@ def test_test_statistics_are_pyhfs_own(workspace, tensor, optimizer, test_statis
         assert test.q_asimov == pytest.approx(float(conditional - free), rel=1e-9)
 
 
-@BOTH_STATISTICS
 @SETTINGS
 def test_CLs_and_its_band_are_those_of_pyhfs_hypotest(workspace, tensor, optimizer, test_statistic):
     require(tensor, optimizer)
