@@ -376,3 +376,15 @@ def test_points_of_an_archive_are_those_of_its_folder(analysis):
     )
 
     assert chosen(spec) == IDS
+
+
+def test_a_parametrize_text_that_reads_as_a_number_is_that_label_but_fills_as_written(analysis):
+    (analysis / "background.json").rename(analysis / "background007.json")
+    edited = (
+        (analysis / "small.toml").read_text().replace("background.json", "background{run}.json")
+    )
+    edited = edited.replace("[workspace]", '[parametrize]\nrun = ["007"]\n[workspace]')
+    (analysis / "small.toml").write_text(edited)
+    points = points_of(load_spec(analysis / "small.toml"), Opener(Access(analysis / "cache")))
+    assert {point.labels["run"] for point in points} == {7}
+    assert points[0].id == "007::signal_100_1"
