@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fitspec.checks import check, combine
 from fitspec.collect import Combination, Expectation, Point
-from fitspec.results import HypothesisTest, Outcome, PointResult
+from fitspec.results import NOT_COMPUTED, HypothesisTest, Outcome, PointResult, failures
 from fitspec.spec import load_spec
 
 BAND = (0.1, 0.2, 0.3, 0.4, 0.5)
@@ -140,13 +140,29 @@ def test_a_known_difference_is_expected_to_fail(expected, CLs, outcome):
     assert (found.outcome, found.reason) == (outcome, "one digit")
 
 
-@pytest.mark.parametrize("xfail", [None, "one digit"], ids=["plain", "xfail"])
-def test_a_check_of_a_point_without_numbers_is_an_error_with_its_reason(expected, xfail):
+def test_a_check_of_a_point_without_numbers_is_an_error_with_its_reason(expected):
     failed = PointResult("small.toml", "signal_100_1", {}, Outcome.failed("did not converge"))
 
-    found = check(expected("CLs_obs", 0.25, xfail=xfail), failed)
+    found = check(expected("CLs_obs", 0.25), failed)
 
     assert (found.outcome, found.actual, found.reason) == ("error", None, "did not converge")
+
+
+@pytest.mark.parametrize(
+    ("reason", "outcome", "told"),
+    [
+        ("no signal", "xfailed", "as published (no signal)"),
+        (f"{NOT_COMPUTED}: interrupted", "error", f"{NOT_COMPUTED}: interrupted"),
+    ],
+    ids=["tried", "not tried"],
+)
+def test_an_expected_failure_covers_a_point_that_was_tried(expected, reason, outcome, told):
+    failed = PointResult("small.toml", "signal_100_1", {}, Outcome.failed(reason))
+
+    found = check(expected("CLs_obs", 0.25, xfail="as published"), failed)
+
+    assert (found.outcome, found.actual, found.reason) == (outcome, None, told)
+    assert failures([failed], [found]) == (() if outcome == "xfailed" else (failed,))
 
 
 def test_a_quantity_that_was_not_computed_is_an_error(expected):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from fitspec.collect import Combination, Expectation
 from fitspec.results import (
+    NOT_COMPUTED,
     Band,
     CheckOutcome,
     CheckResult,
@@ -19,18 +20,19 @@ from fitspec.results import (
 def check(expectation: Expectation, result: PointResult | None) -> CheckResult:
     """Compare one quantity.
 
-    It passes where every number fulfils ``|actual - expected| <= atol + rtol * |expected|``.
+    It passes where every number fulfils ``|actual - expected| <= atol + rtol * |expected|``. An
+    expected failure covers wrong numbers and, as in pytest, errors.
 
     Args:
         expectation: value, tolerance and source.
         result: of the point it speaks of; None if it was not computed.
     """
     actual, reason = _actual(expectation, result)
-    if actual is None:
-        outcome: CheckOutcome = "error"
-    else:
-        outcome = _verdict(expectation, actual)
-        reason = expectation.xfail
+    outcome: CheckOutcome = "error"
+    if actual is not None:
+        outcome, reason = _verdict(expectation, actual), expectation.xfail
+    elif expectation.xfail is not None and not (reason or "").startswith(NOT_COMPUTED):
+        outcome, reason = "xfailed", f"{expectation.xfail} ({reason})"
     return CheckResult(
         spec=expectation.target.spec.name,
         id=expectation.target.id,

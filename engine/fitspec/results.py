@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -231,6 +231,15 @@ def as_band(value: float | Band) -> tuple[float, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
+def failures(
+    points: Iterable[PointResult], checks: Iterable[CheckResult]
+) -> tuple[PointResult, ...]:
+    """Points without numbers, but for those whose checks expected that."""
+    expected = {(c.spec, c.id) for c in checks if c.outcome == "xfailed" and c.actual is None}
+    failed = (point for point in points if point.outcome.status == "error")
+    return tuple(point for point in failed if (point.spec, point.id) not in expected)
+
+
 @dataclass(frozen=True, slots=True)
 class SpecRecord:
     """A specification that took part in a run: its name, digest of its text, and analysis."""
@@ -270,8 +279,8 @@ class RunReport:
 
     @property
     def failed_points(self) -> tuple[PointResult, ...]:
-        """Points without numbers."""
-        return tuple(point for point in self.points if point.outcome.status == "error")
+        """Points without numbers that no expected failure speaks of."""
+        return failures(self.points, self.checks)
 
     @property
     def not_computed(self) -> int:

@@ -33,6 +33,7 @@ from fitspec.results import (
     PointResult,
     RunReport,
     SpecRecord,
+    failures,
 )
 from fitspec.sources import Access
 from fitspec.spec import SpecFile, find_specs
@@ -160,7 +161,7 @@ def _execute(
     """Compute and settle everything; True if it was interrupted."""
     store = ResultStore(settings.results, read=settings.reuse)
     warned: set[str] = set()
-    failures = 0
+    failed = 0
     try:
         with closing(run_fits(plan.fits.values(), LocalPool(workers), store)) as computed:
             for fit in computed:
@@ -170,9 +171,9 @@ def _execute(
                     if fit.warning and fit.warning not in warned:
                         warned.add(fit.warning)
                         observer.warned(fit.warning)
-                failures += sum(point.outcome.status == "error" for point in points)
-                failures += sum(check.outcome == "failed" for check in checks)
-                if settings.max_failures and failures >= settings.max_failures:
+                failed += len(failures(points, checks))
+                failed += sum(check.outcome == "failed" for check in checks)
+                if settings.max_failures and failed >= settings.max_failures:
                     break
     except KeyboardInterrupt:
         ledger.give_up(f"{NOT_COMPUTED}: interrupted")

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fitspec.inference.asymptotics import SIGMAS
-from fitspec.results import CheckOutcome, CheckResult, PointResult, RunReport, as_band
+from fitspec.results import CheckOutcome, CheckResult, PointResult, RunReport, as_band, failures
 
 RESULTS_SHOWN = 20
 """More points than this are listed only with -v."""
@@ -69,12 +69,13 @@ class TerminalReport:
 
     def settled(self, points: Sequence[PointResult], checks: Sequence[CheckResult]) -> None:
         """Points are done: a dot each, a step of the bar, or a line."""
-        failed = {(check.spec, check.id) for check in checks if check.outcome == "failed"}
+        marks = {(c.spec, c.id): "F" for c in checks if c.outcome == "failed"}
+        marks |= {(point.spec, point.id): "E" for point in failures(points, checks)}
         for point in points:
             if self._verbosity > 0:
                 self._print(_line(point))
             elif self._progress is None and self._verbosity == 0:
-                self._dot(point, failed=(point.spec, point.id) in failed)
+                self._dot(marks.get((point.spec, point.id), "."))
             if self._progress is not None:
                 self._progress.advance(self._progress.task_ids[0])
 
@@ -110,8 +111,7 @@ class TerminalReport:
             self._print("")
             self._column = 0
 
-    def _dot(self, point: PointResult, *, failed: bool) -> None:
-        mark = "E" if point.outcome.status == "error" else "F" if failed else "."
+    def _dot(self, mark: str) -> None:
         self._dots += 1
         self._column += 1
         end = ""
@@ -194,7 +194,7 @@ class TerminalReport:
         parts += [f"{not_computed} not computed"] if not_computed else []
         parts += [f"{report.deselected} deselected"] if report.deselected else []
         cached = sum(point.cached for point in report.points)
-        done = len(report.points) - len(report.failed_points)
+        done = sum(point.outcome.status == "ok" for point in report.points)
         fitted = f"{_count(done, 'point')} fitted" + (
             f" ({cached} from the store)" if cached else ""
         )
