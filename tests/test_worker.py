@@ -96,7 +96,11 @@ SPOILT = {
         [{"op": "replace", "path": "/observations/0/data/0", "value": 1.0}],
         "PatchError: patch 'bad' operation 0 'replace' /observations/0/data/0: changes the obs*",
     ),
-    "no signal": ([], "PatchError: patch 'bad': no sample carries the POI 'mu' after the patch"),
+    "no signal": (
+        [{"op": "test", "path": "/version", "value": "1.0.0"}],
+        "PatchError: patch 'bad': makes the workspace unsound: no sample carries the POI 'mu'",
+    ),
+    "no patch at all": ([], "WorkspaceError: no sample carries the POI 'mu'"),
 }
 
 
@@ -115,7 +119,7 @@ def test_a_signal_with_the_wrong_number_of_bins_is_a_reason(raw, make_patch):
     [outcome] = run(raw, order(make_patch([5.0])))
 
     assert outcome.status == "error"
-    assert outcome.error.startswith("InferenceError: pyhf cannot build the model: ")
+    assert outcome.error.endswith("sample 'signal' of channel 'SR' has 1 bins, its observation 2")
 
 
 def test_a_value_outside_the_bounds_is_a_reason(raw, make_patch):

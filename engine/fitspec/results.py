@@ -132,7 +132,9 @@ class Outcome:
         """Raise :class:`InferenceError` naming the first number that is not finite."""
         for name, number in _numbers("", self.to_dict()):
             if not math.isfinite(number):
-                raise InferenceError(f"{name} is {number}")
+                raise InferenceError(
+                    f"{name} is {number}", "look for a bin with events but nothing expected"
+                )
 
 
 NOT_COMPUTED = "not computed"

@@ -18,8 +18,8 @@ from dataclasses import replace
 from typing import Any, TypedDict
 
 import fitspec
-from fitspec.errors import ExecutionError, FitspecError
-from fitspec.histfactory import apply_patch, require_poi
+from fitspec.errors import ExecutionError, FitspecError, PatchError, WorkspaceError
+from fitspec.histfactory import NO_OPERATIONS, apply_patch, require_consistent
 from fitspec.inference import Question, test_hypotheses
 from fitspec.results import Outcome
 
@@ -93,14 +93,15 @@ def _infer(background: bytes, order: PointOrder) -> Outcome:
 
     question = Question(**order["question"])
     workspace = apply_patch(background, order["patch"], order["patch_name"])
-    require_poi(workspace, _poi(workspace, question.measurement), order["patch_name"])
+    try:
+        require_consistent(workspace, question.measurement)
+    except WorkspaceError as error:
+        if order["patch"] == NO_OPERATIONS:
+            raise
+        problem = f"makes the workspace unsound: {error}"
+        raise PatchError(problem, order["patch_name"]) from error
     with open_likelihood(workspace, question) as likelihood:
         return test_hypotheses(likelihood, question)
-
-
-def _poi(workspace: dict[str, Any], measurement: str) -> str:
-    configs = {m["name"]: m["config"] for m in workspace["measurements"]}
-    return str(configs[measurement]["poi"])
 
 
 def _unexpected(error: Exception) -> str:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fitspec.errors import PatchError
-from fitspec.histfactory import apply_patch, require_poi
+from fitspec.histfactory import apply_patch
 
 Workspace = dict[str, Any]
 Operation = dict[str, Any]
@@ -274,23 +274,3 @@ def test_the_data_can_be_read(background: Workspace) -> None:
     )
     assert patched["channels"][0]["samples"][0]["data"] == [0.0, 33.0]
     assert patched["observations"] == background["observations"]
-
-
-def test_a_sample_must_carry_the_poi(
-    background: Workspace, make_patch: Callable[..., list[Operation]]
-) -> None:
-    require_poi(apply(background, *make_patch([5.0, 8.0], poi="mu")), "mu", "signal")
-    require_poi(background, "shape", "signal")
-    with pytest.raises(PatchError, match=r"patch 'signal': no sample carries the POI 'mu'"):
-        require_poi(apply(background, *make_patch([5.0, 8.0], poi="mu_sig")), "mu", "signal")
-
-
-def test_a_measurement_must_name_a_poi(background: Workspace) -> None:
-    with pytest.raises(PatchError, match="the measurement names no POI after the patch"):
-        require_poi(background, "", "signal")
-
-
-@pytest.mark.parametrize("broken", [{}, {"channels": [{}]}, {"channels": [{"samples": [{}]}]}])
-def test_a_patch_that_leaves_no_workspace_is_its_own_error(broken: dict) -> None:
-    with pytest.raises(PatchError, match="patch 'signal': leaves no HistFactory workspace"):
-        require_poi(broken, "mu", "signal")

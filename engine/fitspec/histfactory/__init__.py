@@ -1,5 +1,6 @@
-"""HistFactory workspaces: patching a background with a signal hypothesis."""
+"""HistFactory workspaces: patching a background with a signal, and whether the result is sound."""
 
-from fitspec.histfactory.patching import apply_patch, require_poi
+from fitspec.histfactory.consistency import require_consistent
+from fitspec.histfactory.patching import NO_OPERATIONS, apply_patch
 
-__all__ = ["apply_patch", "require_poi"]
+__all__ = ["NO_OPERATIONS", "apply_patch", "require_consistent"]

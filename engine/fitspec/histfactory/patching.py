@@ -11,6 +11,9 @@ import orjson
 
 from fitspec.errors import PatchError
 
+NO_OPERATIONS = b"[]"
+"""The patch of a workspace that holds its signal already."""
+
 PROTECTED = "/observations"
 """A signal hypothesis never changes the data."""
 
@@ -40,18 +43,6 @@ def apply_patch(workspace: bytes, patch: bytes, name: str) -> dict[str, Any]:
     for index, operation in enumerate(operations):
         _apply_operation(content, operation, index, name)
     return content
-
-
-def require_poi(workspace: dict[str, Any], poi: str, name: str) -> None:
-    """Raise :class:`PatchError` unless some sample carries the POI."""
-    try:
-        samples = [sample for channel in workspace["channels"] for sample in channel["samples"]]
-        if any(modifier["name"] == poi for sample in samples for modifier in sample["modifiers"]):
-            return
-    except (KeyError, TypeError) as error:
-        raise PatchError(f"leaves no HistFactory workspace: {error!r}", name) from error
-    what = f"no sample carries the POI {poi!r}" if poi else "the measurement names no POI"
-    raise PatchError(f"{what} after the patch", name)
 
 
 def _apply_operation(

@@ -26,6 +26,7 @@ def test_hypotheses(likelihood: Likelihood, question: Question) -> Outcome:
             contradict each other.
     """
     _require_inside(question.mus, likelihood.poi_bounds)
+    _require_inside([0.0], likelihood.poi_bounds)  # for the background-only fit
     observed = _Profile(likelihood, likelihood.observed, "observed")
     background = observed.at(0.0).parameters
     # the free fit to Asimov data starts from its minimum: the parameters that made the data
@@ -65,7 +66,7 @@ class _Profile:
     def at(self, mu: float) -> Minimum:
         """The conditional fit at a POI value."""
         if mu not in self._conditional:
-            self._conditional[mu] = self._fit(mu)
+            self._conditional[mu] = self._lowest(mu)
         return self._conditional[mu]
 
     def fit_all(self, mus: Iterable[float]) -> None:
@@ -99,8 +100,32 @@ class _Profile:
         denominator = self.at(0.0) if below_zero else self.free
         return max(0.0, self.at(mu).twice_nll - denominator.twice_nll)
 
+    def _lowest(self, mu: float) -> Minimum:
+        """The lower of two minima: from the measurement's starting values, and from the free fit.
+
+        Interpolated systematics make some likelihoods multi-modal; each start may be caught.
+        """
+        found, failures = [], []
+        for start in (None, self.free.parameters):
+            try:
+                found.append(self._likelihood.fit(self._data, mu, start))
+            except InferenceError as error:
+                failures.append(error)
+        if not found:
+            raise failures[0]
+        lowest = min(found, key=lambda minimum: minimum.twice_nll)
+        gap = max(minimum.twice_nll for minimum in found) - lowest.twice_nll
+        if gap > SLACK:
+            self.notes.append(
+                f"the fit to {self._name} data at mu = {mu:g} has several minima: "
+                f"two starts ended {gap:.2g} apart; the lower one is used"
+            )
+        return self._record(mu, lowest)
+
     def _fit(self, mu: float | None, start: Any = None) -> Minimum:
-        minimum = self._likelihood.fit(self._data, mu, start)
+        return self._record(mu, self._likelihood.fit(self._data, mu, start))
+
+    def _record(self, mu: float | None, minimum: Minimum) -> Minimum:
         self.fits.append(
             FitResult(
                 kind="free" if mu is None else "conditional",

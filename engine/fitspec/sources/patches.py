@@ -10,13 +10,11 @@ from typing import Protocol
 import orjson
 
 from fitspec.errors import WorkspaceError
+from fitspec.histfactory import NO_OPERATIONS
 from fitspec.results import Label
 from fitspec.sources.archive import Archive
 from fitspec.sources.pattern import FilePattern
 from fitspec.sources.workspace import Background, canonical_digest, parse_json, require_schema
-
-NO_CHANGE = b"[]"
-"""The patch of a workspace that holds its signal already."""
 
 
 class PatchSource(Protocol):
@@ -116,7 +114,7 @@ class NoPatches:
         self.labels: dict[str, dict[str, Label]] = {PurePosixPath(background.name).stem: {}}
 
     def read(self, names: Collection[str]) -> dict[str, bytes]:
-        return dict.fromkeys(names, NO_CHANGE)
+        return dict.fromkeys(names, NO_OPERATIONS)
 
 
 def _patch_name(member: str) -> str:

@@ -67,13 +67,20 @@ class PyhfLikelihood:
         """See :meth:`fitspec.inference.likelihood.Likelihood.fit`."""
         import pyhf
 
-        init = [float(value) for value in start] if start is not None else None
+        init = None
+        if start is not None:  # a minimum may lie a rounding error outside its bounds
+            bounds = self._model.config.suggested_bounds()
+            init = [
+                min(max(float(v), low), high) for v, (low, high) in zip(start, bounds, strict=True)
+            ]
         options = {"return_fitted_val": True, "return_result_obj": True}
         try:
             if mu is None:
                 found = pyhf.infer.mle.fit(data, self._model, init, **options)
             else:
                 found = pyhf.infer.mle.fixed_poi_fit(mu, data, self._model, init, **options)
+        except (ValueError, pyhf.exceptions.InvalidPdfData) as error:
+            raise InferenceError(f"pyhf cannot fit the model: {_first_line(error)}") from error
         except pyhf.exceptions.FailedMinimization as error:
             what = "the free fit" if mu is None else f"the fit at mu = {mu:g}"
             raise InferenceError(

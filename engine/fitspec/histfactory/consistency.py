@@ -1,0 +1,73 @@
+"""What a schema cannot say about a workspace: that its parts fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fitspec.errors import WorkspaceError
+
+VERSION = "1.0.0"
+"""Of the HistFactory JSON format."""
+
+
+def require_consistent(workspace: Mapping[str, Any], measurement: str) -> None:
+    """Raise :class:`WorkspaceError` unless a likelihood can be made of a workspace.
+
+    Args:
+        workspace: with its signal, whatever a patch has made of it.
+        measurement: name of the measurement to use.
+    """
+    try:
+        if workspace["version"] != VERSION:
+            raise WorkspaceError(f"its version is {workspace['version']!r}, not {VERSION!r}")
+        _require_distinct("measurement", workspace["measurements"])
+        _require_distinct("channel", workspace["channels"])
+        _require_distinct("observation", workspace["observations"])
+        for channel in workspace["channels"]:
+            _require_observed(channel, workspace["observations"])
+        poi = _measurement(workspace, measurement)["config"]["poi"]
+        _require_poi(workspace, poi)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise WorkspaceError(f"it is no HistFactory workspace: {error!r}") from error
+
+
+def _measurement(workspace: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    for measurement in workspace["measurements"]:
+        if measurement["name"] == name:
+            found: Mapping[str, Any] = measurement
+            return found
+    raise WorkspaceError(f"it has no measurement {name!r}")
+
+
+def _require_distinct(what: str, items: Iterable[Mapping[str, Any]]) -> None:
+    seen = set()
+    for item in items:
+        if item["name"] in seen:
+            raise WorkspaceError(f"it has two {what}s called {item['name']!r}")
+        seen.add(item["name"])
+
+
+def _require_observed(
+    channel: Mapping[str, Any], observations: Iterable[Mapping[str, Any]]
+) -> None:
+    """The channel has one observation, and its samples have as many bins."""
+    name = channel["name"]
+    _require_distinct(f"channel {name!r} sample", channel["samples"])
+    observed = next((o["data"] for o in observations if o["name"] == name), None)
+    if observed is None:
+        raise WorkspaceError(f"channel {name!r} has no observation")
+    for sample in channel["samples"]:
+        if len(sample["data"]) != len(observed):
+            raise WorkspaceError(
+                f"sample {sample['name']!r} of channel {name!r} has {len(sample['data'])} bins, "
+                f"its observation {len(observed)}"
+            )
+
+
+def _require_poi(workspace: Mapping[str, Any], poi: str) -> None:
+    if not poi:
+        raise WorkspaceError("its measurement names no POI")
+    samples = (sample for channel in workspace["channels"] for sample in channel["samples"])
+    if not any(modifier["name"] == poi for sample in samples for modifier in sample["modifiers"]):
+        raise WorkspaceError(f"no sample carries the POI {poi!r}")
