@@ -169,7 +169,9 @@ def test_a_number_that_is_not_finite_is_an_error(raw, good, monkeypatch, outcome
     [found] = run(raw, good)
 
     assert found.status == "error"
-    assert found.error in {f"InferenceError: {name} is nan", f"InferenceError: {name} is inf"}
+    assert fnmatchcase(
+        found.error, f"InferenceError: {name.replace('[', '[[]')} is ???; look for *"
+    )
     assert found.tests == ()
 
 

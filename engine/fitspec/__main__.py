@@ -1,6 +1,18 @@
-"""``python -m fitspec``."""
+"""``fitspec``, and ``python -m fitspec``: nothing is imported before Ctrl-C is looked after."""
 
-from fitspec.cli import main
+import sys
+
+
+def main() -> None:
+    """Entry point of the command; never returns."""
+    try:
+        from fitspec.cli import run_command_line
+
+        code = run_command_line(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = 2
+    sys.exit(code)
+
 
 if __name__ == "__main__":
     main()

@@ -6,16 +6,19 @@ Everything but the option parser is imported inside the commands, so that `fitsp
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
+import traceback
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 
 import typer
 
 import fitspec
-from fitspec.errors import ExitCode, FitspecError, UsageError
+from fitspec.errors import ExitCode, FitspecError, UsageError, counted
 
 if TYPE_CHECKING:
     from fitspec.collect import Collection
@@ -45,26 +48,57 @@ Mirror = Annotated[
 Offline = Annotated[bool, typer.Option("--offline", help="Never touch the network.")]
 
 
-def main() -> None:
-    """Entry point of the `fitspec` command."""
-    sys.exit(run_command_line(sys.argv[1:]))
-
-
 def run_command_line(arguments: list[str]) -> int:
     """Run one command; returns its exit code, which is one of pytest's."""
     try:
-        code = app(args=arguments, prog_name="fitspec", standalone_mode=False)
+        with redirect_stdout(cast("TextIO", _Patient(sys.stdout))):
+            code = app(args=arguments, prog_name="fitspec", standalone_mode=False)
+            sys.stdout.flush()
     except KeyboardInterrupt:
-        return ExitCode.INTERRUPTED
+        code = _SIGINT_STATUS
     except FitspecError as error:
         _complain(str(error))
         return error.exit_code
+    except OSError as error:  # the machine's doing: a full disk, a folder without permission
+        _complain(": ".join(filter(None, (error.filename, error.strerror or str(error)))))
+        return ExitCode.USAGE_ERROR
     except Exception as error:
         return _unexpected(error)
-    return ExitCode.INTERRUPTED if code == _SIGINT_STATUS else int(code or 0)
+    if code == _SIGINT_STATUS:
+        _complain("interrupted")
+        return ExitCode.INTERRUPTED
+    return int(code or 0)
 
 
 _SIGINT_STATUS = 128 + signal.SIGINT
+
+
+class _Patient:
+    """A stream that does not mind when its reader has left: `fitspec run ... | head` goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._drop()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._drop()
+
+    def _drop(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
 
 
 @app.callback(invoke_without_command=True)
@@ -84,7 +118,8 @@ def run(
     specs: Specs,
     keywords: Keywords = "",
     workers: Annotated[
-        int | None, typer.Option("-n", "--workers", min=1, help="Local worker processes.")
+        int | None,
+        typer.Option("-n", "--workers", min=1, max=1024, help="Local worker processes."),
     ] = None,
     endpoint: Annotated[
         str | None, typer.Option("--endpoint", metavar="NAME", help="Where the fits run.")
@@ -115,8 +150,8 @@ def run(
 
     if backend not in {None, "pyhf"}:
         raise UsageError(f"--backend {backend}: not yet: only 'pyhf' can be used", "leave it out")
-    if json is not None and not json.absolute().parent.is_dir():
-        raise UsageError(f"--json {json}: there is no such folder", "make it first")
+    if json is not None:
+        _require_writable(json)
     settings = replace(
         session.Settings.from_config(mirror, offline=offline),
         keywords=keywords,
@@ -130,11 +165,13 @@ def run(
     signal.signal(signal.SIGTERM, _interrupt)  # batch systems end a job with it
     try:
         report = session.run(specs, settings, terminal)
-        if json is not None:
-            json.write_bytes(to_json(report))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # the report is all that is left, and it is quick
         terminal.finished(report)
     finally:
         terminal.aborted()
+    if json is not None:
+        json.write_bytes(to_json(report))
     if report.interrupted:
         return ExitCode.INTERRUPTED
     return ExitCode.OK if report.ok else ExitCode.CHECKS_FAILED
@@ -148,10 +185,12 @@ def collect(
     found = _collect(specs, keywords, mirror, offline)
     for node in found.node_ids:
         typer.echo(node)
-    left_out = f", {found.deselected} points deselected" if found.deselected else ""
+    left_out = f", {counted(found.deselected, 'point')} deselected" if found.deselected else ""
     typer.echo(
-        f"\n{len(found.points)} points, {len(found.combinations)} combinations and "
-        f"{len(found.expectations)} checks in {len(found.specs)} specifications{left_out}"
+        f"\n{counted(len(found.points), 'point')}, "
+        f"{counted(len(found.combinations), 'combination')} and "
+        f"{counted(len(found.expectations), 'check')} "
+        f"in {counted(len(found.specs), 'specification')}{left_out}"
     )
     return ExitCode.OK
 
@@ -161,10 +200,9 @@ def validate(specs: Specs) -> int:
     """Check specifications against the language; fetch and fit nothing."""
     from fitspec.spec import find_specs
 
-    found = find_specs(specs)
-    for spec in found:
+    for spec in find_specs(specs):
         typer.echo(f"{spec.name}: valid")
-    return ExitCode.OK if found else ExitCode.NOTHING_COLLECTED
+    return ExitCode.OK
 
 
 @app.command()
@@ -207,16 +245,26 @@ def cache_clear(
     sources: Annotated[bool, typer.Option("--sources", help="Forget downloads, too.")] = False,
 ) -> int:
     """Forget all stored results."""
-    import shutil
-
     from fitspec.config import cache_folder, load_config
     from fitspec.execute import ResultStore
 
     folder = cache_folder(load_config())
-    ResultStore(folder / "results").clear()
-    if sources:
-        shutil.rmtree(folder / "sources", ignore_errors=True)
+    store = ResultStore(folder / "results")
+    typer.echo(f"forgot {counted(store.size()[0], 'result')}")
+    store.clear()
+    if sources and (folder / "sources").exists():
+        shutil.rmtree(folder / "sources")
     return ExitCode.OK
+
+
+def _require_writable(path: Path) -> None:
+    """Better to find out before an hour of fits."""
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"--json {path}: there is no such folder", "make it first")
+    if path.is_dir():
+        raise UsageError(f"--json {path}: is a folder", "name a file")
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise UsageError(f"--json {path}: may not be written", "choose another place")
 
 
 def _collect(specs: list[str], keywords: str, mirror: Path | None, offline: bool) -> Collection:
@@ -244,7 +292,7 @@ def _unexpected(error: Exception) -> int:
         _complain(f"{error.format_message().rstrip('.')}; see `fitspec --help`")
         return ExitCode.USAGE_ERROR
     if os.environ.get("FITSPEC_DEBUG"):
-        raise error
+        traceback.print_exception(error)
     _complain(
         f"internal error: {type(error).__name__}: {error}; "
         "this is a bug: set FITSPEC_DEBUG=1 for the traceback, and report it"

@@ -168,6 +168,11 @@ class MissingExtraError(FitspecError):
         self.remedy = f"pip install 'fitspec[{extra}]'"
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 point``, ``2 points``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def nearest(bad: str, good: Iterable[str], template: str = "{}") -> str:
     """``did you mean 'select'?``, or nothing if no good value is near."""
     match = difflib.get_close_matches(bad, list(good), n=1, cutoff=0.6)

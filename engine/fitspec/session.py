@@ -147,7 +147,7 @@ def run(
         specs=tuple(SpecRecord(s.name, s.sha256, s.spec.analysis.name) for s in specs),
         environment=environment,
         points=ledger.in_order(collection),
-        combined=tuple(ledger.combined.values()),
+        combined=tuple(ledger.combined[c] for c in plan.combinations if c in ledger.combined),
         checks=tuple(ledger.checks[node] for node in plan.expectations),
         deselected=collection.deselected,
         seconds=time.perf_counter() - start,
@@ -163,7 +163,9 @@ def _execute(
     warned: set[str] = set()
     failed = 0
     try:
-        with closing(run_fits(plan.fits.values(), LocalPool(workers), store)) as computed:
+        with closing(
+            run_fits(plan.fits.values(), LocalPool(min(workers, len(plan.fits))), store)
+        ) as computed:
             for fit in computed:
                 with _uninterrupted():
                     points, checks = ledger.settle(fit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -142,7 +142,10 @@ def test_every_fit_is_done_once_and_reported():
 
     reported = [(fit.data, fit.kind, fit.mu) for fit in outcome.fits]
     assert sorted(reported, key=str) == sorted(set(reported), key=str)
-    assert len(reported) == len(likelihood.calls)
+    free = 2
+    assert len(likelihood.calls) == free + 2 * (
+        len(reported) - free
+    )  # two starts a conditional fit
     assert ("observed", "conditional", 0.0) in reported
     assert ("asimov", "free", None) in reported
     assert {(fit.converged, fit.iterations, fit.edm) for fit in outcome.fits} == {(True, 3, 1e-9)}
@@ -155,9 +158,46 @@ def test_a_poi_value_outside_its_bounds_is_an_error(mu):
 
 
 def test_the_bounds_themselves_can_be_tested():
-    outcome = run_tests(Gaussian(1.0, poi_bounds=(0.5, 3.0)), question(0.5, 3.0))
+    outcome = run_tests(Gaussian(1.0, poi_bounds=(0.0, 3.0)), question(0.0, 3.0))
 
-    assert [test.mu for test in outcome.tests] == [0.5, 3.0]
+    assert [test.mu for test in outcome.tests] == [0.0, 3.0]
+
+
+def test_the_background_only_fit_must_be_possible():
+    with pytest.raises(InferenceError, match=r"mu = 0 is outside the POI's bounds \[0.5, 3\]"):
+        run_tests(Gaussian(1.0, poi_bounds=(0.5, 3.0)), question(1.0))
+
+
+@dataclass
+class TwoMinima(Gaussian):
+    """Conditional fits from the measurement's starting values end in a higher minimum, or fail."""
+
+    failing: bool = False
+
+    def fit(self, data: float, mu: float | None = None, start: Any = None) -> Minimum:
+        found = super().fit(data, mu, start)
+        if mu is None or start is not None:
+            return found
+        if self.failing:
+            raise InferenceError("did not converge")
+        return replace(found, twice_nll=found.twice_nll + 2.5)
+
+
+def test_of_two_minima_the_lower_is_used_and_noted():
+    outcome = run_tests(TwoMinima(0.5), question(1.0))
+
+    assert outcome.tests == run_tests(Gaussian(0.5), question(1.0)).tests
+    assert outcome.notes[1] == (
+        "the fit to observed data at mu = 1 has several minima: two starts ended 2.5 apart; "
+        "the lower one is used"
+    )
+
+
+def test_one_start_that_does_not_converge_is_no_error():
+    outcome = run_tests(TwoMinima(0.5, failing=True), question(1.0))
+
+    assert outcome.tests == run_tests(Gaussian(0.5), question(1.0)).tests
+    assert outcome.notes == ()
 
 
 def test_a_free_fit_that_stops_too_high_is_done_again_and_noted():

@@ -65,8 +65,9 @@ class ResultStore:
         return len(sizes), sum(sizes)
 
     def clear(self) -> None:
-        """Forget everything."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Forget everything; raises OSError where that is not allowed."""
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.json"

@@ -20,6 +20,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from fitspec.errors import counted
 from fitspec.inference.asymptotics import SIGMAS
 from fitspec.results import CheckOutcome, CheckResult, PointResult, RunReport, as_band, failures
 
@@ -57,10 +58,10 @@ class TerminalReport:
             )
             workers = f"{env['workers']} worker{'s' * (env['workers'] != '1')}"
             self._print(f"backend: {env['backend']}; endpoint: {env['endpoint']}, {workers}")
-            left_out = f", {_count(deselected, 'point')} deselected" if deselected else ""
+            left_out = f", {counted(deselected, 'point')} deselected" if deselected else ""
             self._print(
-                f"collected {_count(points, 'point')} and {_count(checks, 'check')} "
-                f"from {_count(specs, 'specification')}{left_out}\n"
+                f"collected {counted(points, 'point')} and {counted(checks, 'check')} "
+                f"from {counted(specs, 'specification')}{left_out}\n"
             )
         if self._console.is_terminal and self._verbosity >= 0:
             self._progress = _progress(self._console)
@@ -152,7 +153,7 @@ class TerminalReport:
             case = combined.chosen.removesuffix(f"::{combined.id}")
             counts[case] = counts.get(case, 0) + 1
         listed = ", ".join(f"{case} {number}" for case, number in sorted(counts.items()))
-        self._print(f"\nbest expected case of {_count(len(report.combined), 'signal')}: {listed}")
+        self._print(f"\nbest expected case of {counted(len(report.combined), 'signal')}: {listed}")
 
     def _failed_points(self, report: RunReport) -> None:
         if not report.failed_points:
@@ -166,7 +167,7 @@ class TerminalReport:
             for point in shown:
                 self._print(f"{point.node_id}: {reason}")
             if len(points) > len(shown):
-                self._print(f"... and {_count(len(points) - len(shown), 'point')} more: {reason}")
+                self._print(f"... and {counted(len(points) - len(shown), 'point')} more: {reason}")
 
     def _failed_checks(self, report: RunReport) -> None:
         failed = [check for check in report.checks if check.outcome == "failed"]
@@ -190,12 +191,12 @@ class TerminalReport:
         parts = [f"{n} {outcome}" for outcome in outcomes if (n := report.count(outcome))]
         not_computed = report.not_computed
         errors = len(report.failed_points) - not_computed
-        parts += [_count(errors, "error")] if errors else []
+        parts += [counted(errors, "error")] if errors else []
         parts += [f"{not_computed} not computed"] if not_computed else []
         parts += [f"{report.deselected} deselected"] if report.deselected else []
         cached = sum(point.cached for point in report.points)
         done = sum(point.outcome.status == "ok" for point in report.points)
-        fitted = f"{_count(done, 'point')} fitted" + (
+        fitted = f"{counted(done, 'point')} fitted" + (
             f" ({cached} from the store)" if cached else ""
         )
         text = ", ".join([fitted, *parts])
@@ -279,7 +280,3 @@ def _comparison(check: CheckResult) -> Table:
         difference = f"{abs(found - wanted) / abs(wanted):.2g}" if wanted else ""
         table.add_row(f"  {name}", f"{wanted:.7g}", f"{found:.7g}", difference, allowed)
     return table
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

