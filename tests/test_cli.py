@@ -64,6 +64,14 @@ BAD_SPECS = {
         "patch.signal", "patch.signl",
         "small.toml:10: patches.files: no file matches 'patch.signl_{mass}_{width}.json'", 4,
     ),
+    "an expectation of a point that is not selected": (
+        "", 'select = { mass = 200 }\n[[expect]]\npoint = "signal_100_1"\nCLs_obs = 0.1\n',
+        "small.toml:13: expect[0].point: 'signal_100_1' is left out by [patches] select", 4,
+    ),
+    "an archive that is none": (
+        "[patches]", 'archive = "background.json"\n[patches]',
+        "small.toml:9: workspace.archive: background.json is no readable archive: ", 4,
+    ),
     "a selection without a match": (
         "", "select = { mass = 150 }\n",
         "small.toml: no points; loosen [patches] select", 5,
@@ -186,7 +194,7 @@ def test_collect_lists_node_ids_and_counts(
         "small.toml::signal_200_1",
         "small.toml::signal_200_2",
         "",
-        "4 points, 0 combinations and 2 checks in 1 specifications",
+        "4 points, 0 combinations and 2 checks in 1 specification",
     ]
 
 

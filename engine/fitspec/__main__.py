@@ -1,5 +1,6 @@
 """``fitspec``, and ``python -m fitspec``: nothing is imported before Ctrl-C is looked after."""
 
+import signal
 import sys
 
 
@@ -11,6 +12,7 @@ def main() -> None:
         code = run_command_line(sys.argv[1:])
     except KeyboardInterrupt:
         code = 2
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the exit code is decided
     sys.exit(code)
 
 

@@ -10,7 +10,8 @@ import shutil
 import signal
 import sys
 import traceback
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
@@ -162,16 +163,16 @@ def run(
         max_failures=1 if first else max_failures,
     )
     terminal = TerminalReport(Console(highlight=False), verbosity=verbose - quiet)
-    signal.signal(signal.SIGTERM, _interrupt)  # batch systems end a job with it
     try:
-        report = session.run(specs, settings, terminal)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # the report is all that is left, and it is quick
-        terminal.finished(report)
+        with _handling(signal.SIGTERM, _interrupt):  # batch systems end a job with it
+            report = session.run(specs, settings, terminal)
     finally:
         terminal.aborted()
-    if json is not None:
-        json.write_bytes(to_json(report))
+    # the report is all that is left, and it is quick
+    with _handling(signal.SIGINT, signal.SIG_IGN), _handling(signal.SIGTERM, signal.SIG_IGN):
+        terminal.finished(report)
+        if json is not None:
+            json.write_bytes(to_json(report))
     if report.interrupted:
         return ExitCode.INTERRUPTED
     return ExitCode.OK if report.ok else ExitCode.CHECKS_FAILED
@@ -280,6 +281,16 @@ def _dump(content: Any) -> str:
     import orjson
 
     return orjson.dumps(content, option=orjson.OPT_INDENT_2).decode()
+
+
+@contextmanager
+def _handling(number: signal.Signals, handler: Any) -> Iterator[None]:
+    """Another handler for a signal, as long as the block lasts."""
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def _interrupt(*_: object) -> None:

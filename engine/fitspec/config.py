@@ -22,9 +22,9 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     mirror: Path | None = None
-    """Folder asked first for every source."""
+    """Folder asked first for every source; relative to the configuration file."""
     cache: Path | None = None
-    """Folder for downloads and results."""
+    """Folder for downloads and results; relative to the configuration file."""
     workers: Literal["auto"] | Annotated[int, Field(ge=1, strict=True)] = "auto"
     """Local workers where neither command line nor specification gives a number."""
 
@@ -48,8 +48,10 @@ def load_config() -> Config:
     elif named:
         raise UsageError(f"FITSPEC_CONFIG names {path}, which does not exist", "correct it")
     for key in ("mirror", "cache"):
+        if isinstance(folder := data.get(key), str):
+            data[key] = path.parent / Path(folder).expanduser()
         if value := os.environ.get(f"FITSPEC_{key.upper()}"):
-            data[key] = value
+            data[key] = Path(value).expanduser()
     try:
         return Config.model_validate(data)
     except ValidationError as invalid:

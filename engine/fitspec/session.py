@@ -163,9 +163,8 @@ def _execute(
     warned: set[str] = set()
     failed = 0
     try:
-        with closing(
-            run_fits(plan.fits.values(), LocalPool(min(workers, len(plan.fits))), store)
-        ) as computed:
+        pool = LocalPool(min(workers, len(plan.fits)))
+        with closing(run_fits(plan.fits.values(), pool, store)) as computed:
             for fit in computed:
                 with _uninterrupted():
                     points, checks = ledger.settle(fit)

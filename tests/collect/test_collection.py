@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fitspec.collect import Collection, collect
-from fitspec.errors import ExitCode, NothingCollectedError, UsageError
+from fitspec.errors import ExitCode, NothingCollectedError, SpecError, UsageError
 from fitspec.sources import Access
 from fitspec.spec import load_spec
 
@@ -117,9 +117,18 @@ def test_checks_of_points_that_select_leaves_out_are_left_out(analysis):
     path = analysis / "small.toml"
     path.write_text(path.read_text() + "select = { mass = 100 }\n")
 
-    found = collected(analysis, EXPECT)
+    with pytest.raises(SpecError, match=r"expect\[1\].point: 'signal_200_2' is left out by"):
+        collected(analysis, EXPECT)
 
-    assert names(found) == [*CHECKS[:2], "signal_100_2"]
+
+def test_a_table_may_speak_of_points_that_select_leaves_out(analysis):
+    path = analysis / "small.toml"
+    path.write_text(path.read_text() + "select = { mass = 100 }\n")
+    (analysis / "limits.csv").write_text("mass,width,CLs_obs\n100,1,0.1\n200,1,0.2\n")
+
+    found = collected(analysis, '[[expect]]\ntable = "limits.csv"\n')
+
+    assert names(found) == ["signal_100_1::CLs_obs", "signal_100_2"]
     assert found.deselected == 0
 
 

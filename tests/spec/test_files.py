@@ -11,7 +11,14 @@ import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fitspec.errors import InvalidSpecsError, NotYetError, SourceError, SpecError, UsageError
+from fitspec.errors import (
+    InvalidSpecsError,
+    NothingCollectedError,
+    NotYetError,
+    SourceError,
+    SpecError,
+    UsageError,
+)
 from fitspec.spec import SpecFile, find_specs, load_spec
 from fitspec.spec.files import library
 
@@ -212,7 +219,40 @@ def test_a_broken_specification_in_a_folder_is_reported(analysis: Path) -> None:
 
 
 def test_a_folder_without_specifications_has_none(tmp_path: Path) -> None:
-    assert find_specs([str(tmp_path)]) == []
+    with pytest.raises(NothingCollectedError, match="no specification; a specification is a TOML"):
+        find_specs([str(tmp_path)])
+
+
+def test_an_empty_path_is_refused() -> None:
+    with pytest.raises(UsageError, match="an empty path names nothing"):
+        find_specs([""])
+
+
+def test_hidden_folders_are_left_alone(analysis: Path) -> None:
+    (analysis / ".venv").mkdir()
+    (analysis / ".venv" / "other.toml").write_text("fitspec = 1\n")
+    assert [spec.name for spec in find_specs(["."])] == ["small.toml"]
+
+
+def test_a_byte_order_mark_is_named(analysis: Path) -> None:
+    text = (analysis / "small.toml").read_text()
+    (analysis / "small.toml").write_text(text, encoding="utf-8-sig")
+    with pytest.raises(SpecError, match=r"^small.toml:1: begins with a byte order mark"):
+        find_specs(["small.toml"])
+
+
+def test_a_link_keeps_its_name_and_its_target_finds_its_sources(analysis: Path) -> None:
+    (analysis / "links").mkdir()
+    (analysis / "links" / "other.toml").symlink_to(analysis / "small.toml")
+    (spec,) = find_specs(["links/other.toml"])
+    assert spec.name == "links/other.toml"
+    assert spec.path.parent == analysis.resolve()
+
+
+def test_the_digest_is_that_of_the_files_bytes(analysis: Path) -> None:
+    raw = (analysis / "small.toml").read_bytes().replace(b"\n", b"\r\n")
+    (analysis / "small.toml").write_bytes(raw)
+    assert load_spec(Path("small.toml")).sha256 == hashlib.sha256(raw).hexdigest()
 
 
 @pytest.mark.parametrize("other", [".", "./small.toml", "link.toml", "../analysis/small.toml"])

@@ -77,7 +77,8 @@ def _collect_one(spec: SpecFile, opener: Opener, matches: Matcher) -> Collection
     everything = points_of(spec, opener)
     points = selected(spec, everything)
     combinations = combinations_of(spec, points)
-    expectations = expectations_of(spec, everything, combinations_of(spec, everything))
+    kept = {point.id for point in points} | {c.id for c in combinations}
+    expectations = expectations_of(spec, everything, combinations_of(spec, everything), kept)
     return _select_nodes(spec, points, combinations, expectations, matches)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +55,10 @@ class Expectation:
 
 
 def expectations_of(
-    spec: SpecFile, points: Sequence[Point], combinations: Sequence[Combination]
+    spec: SpecFile,
+    points: Sequence[Point],
+    combinations: Sequence[Combination],
+    selected: Container[str] | None = None,
 ) -> list[Expectation]:
     """All expectations of a specification.
 
@@ -62,6 +66,7 @@ def expectations_of(
         spec: the specification.
         points: all its points, selected or not.
         combinations: all its combinations.
+        selected: ids that [patches] select keeps; a table may speak of others, too.
 
     Raises:
         SpecError: an expectation that speaks of no point, of several, or of a quantity that the
@@ -71,16 +76,26 @@ def expectations_of(
     found: list[Expectation] = []
     for index, expect in enumerate(spec.spec.expect):
         key: KeyPath = ("expect", index)
-        for block in _per_case(spec, expect):
+        for block, values in _per_case(spec, expect):
             if block.point is not None:
-                target = targets.by_id(block.point)
-                if target is None:
-                    remedy = nearest(block.point, targets.ids) or "`fitspec collect` lists all"
-                    raise spec.error((*key, "point"), f"there is no point {block.point!r}", remedy)
+                target = _inline_target(spec, key, block.point, targets, selected)
                 found += _expectations(spec, key, block, target, block.quantities, block.mu)
             else:
-                found += _from_table(spec, key, block, targets)
+                found += _from_table(spec, key, block, targets, values)
     return found
+
+
+def _inline_target(
+    spec: SpecFile, key: KeyPath, name: str, targets: _Targets, selected: Container[str] | None
+) -> Point | Combination:
+    target = targets.by_id(name)
+    if target is None:
+        remedy = nearest(name, targets.ids) or "`fitspec collect` lists all"
+        raise spec.error((*key, "point"), f"there is no point {name!r}", remedy)
+    if selected is not None and name not in selected:
+        problem = f"{name!r} is left out by [patches] select"
+        raise spec.error((*key, "point"), problem, "select it, or expect nothing of it")
+    return target
 
 
 class _Targets:
@@ -105,21 +120,15 @@ class _Targets:
         return exact or matching
 
 
-def _per_case(spec: SpecFile, expect: Expect) -> Iterator[Expect]:
-    """An expectation with ``{key}`` in its strings, once for each case; any other as it is."""
-    texts = {
-        name: value
-        for name in ("point", "table", "source", "xfail")
-        if isinstance(value := getattr(expect, name), str)
-    }
-    keys = [key for key in spec.spec.parametrize if any(f"{{{key}}}" in t for t in texts.values())]
-    if not keys:
-        yield expect
-        return
+def _per_case(spec: SpecFile, expect: Expect) -> Iterator[tuple[Expect, dict[str, Label]]]:
+    """An expectation whose point or table has ``{key}``, once a case; any other as it is."""
+    place = expect.point or expect.table or ""
+    keys = [key for key in spec.spec.parametrize if f"{{{key}}}" in place]
     used = dict.fromkeys(tuple((key, case[key]) for key in keys) for case in cases_of(spec))
-    for values in used:
-        filled = {name: substitute(text, dict(values)) for name, text in texts.items()}
-        yield expect.model_copy(update=filled)
+    for pairs in used:
+        values = dict(pairs)
+        name = "point" if expect.point is not None else "table"
+        yield expect.model_copy(update={name: substitute(place, values)}), values
 
 
 def _expectations(
@@ -130,6 +139,8 @@ def _expectations(
     quantities: Mapping[str, Any],
     mu: float | None,
 ) -> Iterator[Expectation]:
+    if expect.mu is not None and not any(quantity in AT_MU for quantity in quantities):
+        raise spec.error((*key, "mu"), f"mu belongs to {', '.join(AT_MU)}", "none is expected")
     for quantity, value in quantities.items():
         _require_asked(spec, (*key, quantity), quantity)
         yield Expectation(
@@ -139,8 +150,8 @@ def _expectations(
             _tested_mu(spec, key, mu) if quantity in AT_MU else None,
             expect.rtol,
             expect.atol,
-            expect.source,
-            expect.xfail,
+            expect.source and substitute(expect.source, target.labels),
+            expect.xfail and substitute(expect.xfail, target.labels),
         )
 
 
@@ -173,39 +184,57 @@ def _tested_mu(spec: SpecFile, key: KeyPath, mu: float | None) -> float:
     if mu is None and len(tested) == 1:
         return tested[0]
     wanted = 1.0 if mu is None else mu
-    if wanted not in tested:
+    found = [value for value in tested if math.isclose(value, wanted, rel_tol=1e-9, abs_tol=1e-12)]
+    if not found:
         listed = ", ".join(f"{value:g}" for value in tested[:5])
         raise spec.error((*key, "mu"), f"mu = {wanted:g} is not tested", f"tested are {listed}")
-    return wanted
+    return found[0]
 
 
 def _from_table(
-    spec: SpecFile, key: KeyPath, expect: Expect, targets: _Targets
-) -> Iterator[Expectation]:
-    table = expect.table or ""
-    with spec.at(*key, "table"):
+    spec: SpecFile, key: KeyPath, expect: Expect, targets: _Targets, values: Mapping[str, Label]
+) -> list[Expectation]:
+    """Expectations of a table's rows; ``values`` are the labels that its name stands for."""
+    key, table = (*key, "table"), expect.table or ""
+    with spec.at(*key):
         rows = read_table(spec.path.parent / table)
+    found: dict[tuple[str, str, float | None], Expectation] = {}
     for row in rows:
         labels, quantities, mu, name = _cells(spec, key, table, row, targets.labels)
-        if name is not None:
-            target = targets.by_id(name)
-            found = [] if target is None else [target]
-        else:
-            found = targets.by_labels(labels)
-        where = f"{table}:{row.line}"
-        if not found:
-            what = name or ", ".join(f"{k} = {v}" for k, v in labels.items())
-            raise spec.error((*key, "table"), f"{where}: no point has {what}", "correct the row")
-        if len(found) > 1:
-            missing = sorted(set(found[0].labels) - set(labels))
-            raise spec.error(
-                (*key, "table"),
-                f"{where}: {len(found)} points match",
-                f"add the column {', '.join(missing)}",
-            )
-        yield from _expectations(
-            spec, key, expect, found[0], quantities, expect.mu if mu is None else mu
-        )
+        known = {label: label_value(value) for label, value in values.items()}
+        target = _row_target(spec, key, f"{table}:{row.line}", targets, known | labels, name)
+        mu = expect.mu if mu is None else mu
+        for expectation in _expectations(spec, key[:-1], expect, target, quantities, mu):
+            identity = (target.id, expectation.quantity, expectation.mu)
+            if identity in found:
+                problem = f"{table}:{row.line}: {expectation.node_id} is expected twice"
+                raise spec.error(key, problem, "remove one of the rows")
+            found[identity] = expectation
+    if not found:
+        raise spec.error(key, f"{table} expects nothing", "give it rows, and columns of quantities")
+    return list(found.values())
+
+
+def _row_target(
+    spec: SpecFile,
+    key: KeyPath,
+    where: str,
+    targets: _Targets,
+    labels: Mapping[str, Label],
+    name: str | None,
+) -> Point | Combination:
+    if name is not None:
+        named = targets.by_id(name)
+        found = [] if named is None else [named]
+    else:
+        found = targets.by_labels(labels)
+    if not found:
+        what = name or ", ".join(f"{k} = {v}" for k, v in labels.items())
+        raise spec.error(key, f"{where}: no point has {what}", "correct the row")
+    if len(found) > 1:
+        missing = ", ".join(sorted(set(found[0].labels) - set(labels)))
+        raise spec.error(key, f"{where}: {len(found)} points match", f"add the column {missing}")
+    return found[0]
 
 
 def _cells(
@@ -224,15 +253,13 @@ def _cells(
         elif column != "point":
             remedy = nearest(column, [*labels, *scalars, *bands, "mu", "point"])
             problem = f"{table}: column {column!r} is neither a label nor a quantity"
-            raise spec.error((*key, "table"), problem, remedy)
+            raise spec.error(key, problem, remedy)
     quantities: dict[str, Any] = {name: numbers[name] for name in scalars if name in numbers}
     for band in BANDS:
         columns = [f"{band}_{suffix}" for suffix in BAND_SUFFIXES]
         present = [column for column in columns if column in numbers]
         if present and present != columns:
-            raise spec.error(
-                (*key, "table"), f"{table}:{row.line}: {band} needs {', '.join(columns)}"
-            )
+            raise spec.error(key, f"{table}:{row.line}: {band} needs {', '.join(columns)}")
         if present:
             quantities[band] = tuple(numbers[column] for column in columns)
     mu = numbers.get("mu")
@@ -245,5 +272,5 @@ def _number(spec: SpecFile, key: KeyPath, where: str, column: str, cell: str) ->
     value = label_value(cell)
     if isinstance(value, str) or column == "excluded":
         kind = "true or false" if column == "excluded" else "a number"
-        raise spec.error((*key, "table"), f"{where}: {column} = {cell!r} is not {kind}")
+        raise spec.error(key, f"{where}: {column} = {cell!r} is not {kind}")
     return float(value)

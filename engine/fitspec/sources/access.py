@@ -127,7 +127,8 @@ def _cached(url: str, access: Access, sha256: str | None) -> Path:
     name = _file_name(url) or "source"
     safe = re.sub(r"[^A-Za-z0-9._-]", "_", name)[-80:]
     path = access.cache / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}-{safe}"
-    if not path.exists():
+    fresh = not path.exists()
+    if fresh:
         if access.offline:
             raise DownloadError(
                 f"{url} is neither in the mirror nor in the cache, and --offline is set",
@@ -139,7 +140,8 @@ def _cached(url: str, access: Access, sha256: str | None) -> Path:
     try:
         return _verified(path, url, sha256)
     except DigestError:
-        path.unlink(missing_ok=True)  # the next run may find the right bytes
+        if fresh:  # the next run may find the right bytes
+            path.unlink(missing_ok=True)
         raise
 
 

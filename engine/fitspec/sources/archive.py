@@ -222,4 +222,5 @@ def _damage(archive: str) -> Iterator[None]:
     try:
         yield
     except broken as error:
-        raise _damaged(archive, str(error) or type(error).__name__) from error
+        reason = str(error).partition(":\n")[0] or type(error).__name__
+        raise _damaged(archive, " ".join(reason.split())) from error

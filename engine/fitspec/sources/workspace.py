@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib.util
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,13 +55,24 @@ class Background:
         )
 
     def poi_bounds(self, measurement: Mapping[str, Any]) -> tuple[float, float]:
-        """Range in which the POI of a measurement may be fitted."""
+        """Range in which the POI of a measurement may be fitted, as far as the background tells.
+
+        A POI that is something else than a normalisation has its own default, which the worker
+        knows; the range is then infinite here.
+        """
         config = measurement["config"]
         for parameter in config["parameters"]:
             if parameter["name"] == config["poi"] and parameter.get("bounds"):
                 low, high = parameter["bounds"][0]
                 return low, high
-        return NORMFACTOR_BOUNDS
+        kinds = {
+            modifier["type"]
+            for channel in self.content["channels"]
+            for sample in channel["samples"]
+            for modifier in sample["modifiers"]
+            if modifier["name"] == config["poi"]
+        }
+        return NORMFACTOR_BOUNDS if kinds <= {"normfactor"} else (-math.inf, math.inf)
 
 
 def load_background(raw: bytes, name: str, digests: Sequence[str] | None) -> Background:

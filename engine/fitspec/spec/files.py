@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -13,10 +14,17 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from fitspec.errors import InvalidSpecsError, SourceError, SpecError, UsageError, nearest
+from fitspec.errors import (
+    InvalidSpecsError,
+    NothingCollectedError,
+    SourceError,
+    SpecError,
+    UsageError,
+    nearest,
+)
 from fitspec.spec.locate import KeyPath, key_lines
 from fitspec.spec.models import SCHEMA_VERSION, Spec
-from fitspec.spec.problems import Problem, problems_of
+from fitspec.spec.problems import Problem, problems_of, unprintable
 
 _LOOKS_LIKE_A_SPEC = re.compile(r"^\s*[\"']?fitspec[\"']?\s*=", re.MULTILINE)
 _TOML_POSITION = re.compile(
@@ -81,7 +89,8 @@ def load_spec(path: Path, name: str | None = None) -> SpecFile:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # beyond its grammar: huge integers, deep nesting
         raise _malformed(name, text, error) from error
-    return _validated(name, path, text, data)
+    # a link's sources are beside the file it leads to
+    return _validated(name, path.resolve(), text, data)
 
 
 def find_specs(arguments: Sequence[str]) -> list[SpecFile]:
@@ -93,6 +102,7 @@ def find_specs(arguments: Sequence[str]) -> list[SpecFile]:
     Raises:
         UsageError: a path or curated name that does not exist.
         SpecError, InvalidSpecsError: an invalid specification; all of them are reported together.
+        NothingCollectedError: folders without a specification.
     """
     named: dict[Path, tuple[Path, str]] = {}
     for argument in arguments:
@@ -109,6 +119,11 @@ def find_specs(arguments: Sequence[str]) -> list[SpecFile]:
             errors.append(error)
     if errors:
         raise errors[0] if len(errors) == 1 else InvalidSpecsError(tuple(errors))
+    if not found:
+        raise NothingCollectedError(
+            f"{', '.join(arguments)}: no specification",
+            "a specification is a TOML file with the top-level key `fitspec`",
+        )
     return found
 
 
@@ -120,6 +135,8 @@ def library() -> Path:
 
 
 def _expand(argument: str) -> list[tuple[Path, str]]:
+    if not argument:
+        raise UsageError("an empty path names nothing", "name a file, a folder, or @name")
     if argument.startswith("@"):
         return [(_curated(argument), argument)]
     path = Path(argument)
@@ -161,10 +178,10 @@ def _is_spec(path: Path) -> bool:
 
 
 def _display(path: Path) -> str:
-    try:
-        return path.resolve().relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return path.as_posix()
+    """The path as the user named it, from the working directory where it is below that."""
+    named = Path(os.path.abspath(path))  # noqa: PTH100 (resolve would follow links)
+    here = Path.cwd()
+    return (named.relative_to(here) if named.is_relative_to(here) else path).as_posix()
 
 
 def _similar_path(path: Path) -> str:
@@ -175,11 +192,14 @@ def _similar_path(path: Path) -> str:
 
 def _read(path: Path, name: str) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise SpecError("not UTF-8 text", name, remedy="TOML files are UTF-8") from error
     except OSError as error:
         raise SpecError(error.strerror or "cannot be read", name) from error
+    if text.startswith("\ufeff"):
+        raise SpecError("begins with a byte order mark", name, 1, remedy="save it without")
+    return text
 
 
 def _malformed(name: str, text: str, error: ValueError | RecursionError) -> SpecError:
@@ -203,6 +223,9 @@ def _validated(name: str, path: Path, text: str, data: dict[str, object]) -> Spe
             f"version {version!r} of the specification language is unknown",
             f"this fitspec reads version {SCHEMA_VERSION}; another release may read yours",
         )
+        raise _spec_error(name, lines, problem)
+    if (key := unprintable(data)) is not None:
+        problem = Problem(key, "holds a control character", "write plain text, on one line")
         raise _spec_error(name, lines, problem)
     try:
         spec = Spec.model_validate(data)

@@ -208,6 +208,8 @@ class Poi(Model):
 
     @model_validator(mode="after")
     def _one_list(self) -> Poi:
+        if self.test is not None and len(set(self.test)) < len(self.test):
+            raise ValueError("test lists a POI value twice")
         if self.test is not None and self.scan is not None:
             raise ValueError("test and scan both list POI values; keep one")
         return self
@@ -294,6 +296,12 @@ class Endpoint(Model):
     """UUID of a Globus Compute endpoint."""
     address: Name | None = None
     """Address of a Dask scheduler."""
+
+    @model_validator(mode="after")
+    def _local_has_no_address(self) -> Endpoint:
+        if self.kind == "local" and (self.id is not None or self.address is not None):
+            raise ValueError('id and address belong to remote kinds; this one is "local"')
+        return self
 
 
 class Combine(Model):

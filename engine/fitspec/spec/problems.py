@@ -30,6 +30,23 @@ class Problem:
         return "".join(parts).removeprefix(".")
 
 
+def unprintable(data: Any, key: KeyPath = ()) -> KeyPath | None:
+    """Where a document first holds text that would garble node ids, tables or the terminal."""
+    if isinstance(data, str):
+        return None if data.isprintable() else key
+    items: Iterable[tuple[str | int, Any]] = ()
+    if isinstance(data, Mapping):
+        items = data.items()
+    elif isinstance(data, list):
+        items = enumerate(data)
+    for name, value in items:
+        if isinstance(name, str) and not name.isprintable():
+            return (*key, name)
+        if (found := unprintable(value, (*key, name))) is not None:
+            return found
+    return None
+
+
 def problems_of(invalid: ValidationError, data: Mapping[str, Any]) -> list[Problem]:
     """All problems of a specification, each key once, in the order of the language."""
     problems: dict[KeyPath, tuple[int, Problem]] = {}
@@ -67,6 +84,8 @@ def _problem(error: Any, data: Mapping[str, Any]) -> Problem:
                 text = f"too few numbers, found {len(found)}"
                 return Problem(key[:-1], text, "-2..+2 sigma are five")
             return Problem(key, "required key is missing")
+        case "too_short" | "string_too_short":
+            return Problem(key, "may not be empty")
         case "extra_forbidden":
             good = sorted(_fields_at(key[:-1]))
             remedy = nearest(str(key[-1]), good) or f"known keys: {', '.join(good)}"
