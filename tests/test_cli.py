@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,6 +132,8 @@ def test_bad_input_is_one_line_with_a_place_and_an_exit_code(
         (["run", "small.toml", "-n", "0"], "Invalid value for '-n'"),
         (["run", "small.toml", "--nope"], "No such option: --nope"),
         (["run", "small.toml", "--json", "no/x.json"], "--json no/x.json: there is no such folder"),
+        (["run", "small.toml", "--json", "."], "--json .: is a folder; name a file"),
+        (["run", ""], "an empty path names nothing"),
         (["run", "small.toml", "--mirror", "none"], "mirror 'none' is no folder"),
         (["run", "small.toml", "--backend", "native"], "--backend native: not yet"),
         (["run", "small.toml", "--endpoint", "river"], "--endpoint river: not yet"),
@@ -244,10 +247,45 @@ def test_help_imports_nothing_heavy() -> None:
     assert "Commands:" in done.stdout
 
 
-def test_a_closed_pipe_is_no_traceback(analysis: Path) -> None:
-    (analysis / "results").mkdir()
-    command = f"{sys.executable} -m fitspec collect {analysis} | true"
-    done = subprocess.run(
-        command, shell=True, capture_output=True, text=True, env={**os.environ}, cwd=analysis
-    )
-    assert done.stderr == ""
+@pytest.mark.parametrize("arguments", ["collect small.toml", "run small.toml -v --json r.json"])
+def test_a_reader_that_leaves_does_not_stop_the_work(analysis: Path, arguments: str) -> None:
+    command = f"{sys.executable} -m fitspec {arguments} | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=analysis)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert ("--json" in arguments) == (analysis / "r.json").exists()
+
+
+def test_a_full_disk_is_no_bug(analysis: Path) -> None:
+    command = f"{sys.executable} -m fitspec collect small.toml > /dev/full"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=analysis)
+    assert (done.returncode, done.stderr) == (4, "fitspec: error: No space left on device\n")
+
+
+@pytest.mark.usefixtures("analysis")
+def test_debug_shows_the_traceback_and_keeps_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FITSPEC_DEBUG", "1")
+    monkeypatch.setattr("fitspec.config.load_config", lambda: 1 / 0)
+    assert run_command_line(["cache", "info"]) == ExitCode.INTERNAL_ERROR
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_signals_are_handled_as_before_afterwards(analysis: Path) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    run_command_line(["run", "small.toml", "-q", "-k", "100_1"])
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_an_early_ctrl_c_is_no_traceback(analysis: Path) -> None:
+    for wait in (0.05, 0.1, 0.2, 0.4):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "fitspec", "collect", "small.toml"],
+            cwd=analysis, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        time.sleep(wait)
+        process.send_signal(signal.SIGINT)
+        _, complaint = process.communicate(timeout=30)
+        if wait > 0.1:  # before that, Python itself is not up
+            assert process.returncode in {0, 2}
+            assert "Traceback" not in complaint

@@ -130,3 +130,14 @@ def test_a_named_file_that_does_not_exist_is_an_error(named_file):
 
     expected = f"FITSPEC_CONFIG names {named_file}, which does not exist; correct it"
     assert str(caught.value) == expected
+
+
+def test_folders_are_relative_to_the_file_and_know_the_home(named_file, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    monkeypatch.delenv("FITSPEC_CACHE", raising=False)
+    named_file.write_text('cache = "here"\nmirror = "~/likelihoods"\n')
+
+    config = load_config()
+
+    assert config.cache == named_file.parent / "here"
+    assert config.mirror == Path("/home/someone/likelihoods")

@@ -159,7 +159,7 @@ def test_a_number_that_is_not_finite_is_named(name: str, changes: Any, number: f
     outcome = dataclasses.replace(OUTCOME, **changes(number))
     with pytest.raises(InferenceError) as caught:
         outcome.require_finite()
-    assert str(caught.value) == f"{name} is {number}"
+    assert caught.value.problem == f"{name} is {number}"
 
 
 def test_a_point_is_one_flat_record() -> None:

@@ -319,3 +319,56 @@ def test_a_mu_that_is_not_tested_is_an_error(analysis):
 
     expected = "small.toml:16: expect[0].mu: mu = 1.5 is not tested; tested are 0.5, 2"
     assert str(caught.value) == expected
+
+
+def test_a_scanned_mu_is_named_as_one_writes_it(analysis):
+    tail = "[poi]\nscan = { start = 0, stop = 1, num = 11 }\n"
+    [expectation] = found(
+        analysis, tail + '[[expect]]\npoint = "signal_100_1"\nmu = 0.3\nCLs_obs = 0.5\n'
+    )
+
+    assert expectation.mu == pytest.approx(0.3, rel=1e-12)
+    assert expectation.mu in load_spec(analysis / "small.toml").spec.poi.values
+
+
+def test_labels_in_a_source_are_those_of_the_point(regions):
+    [expectation] = found(
+        regions,
+        '[[expect]]\npoint = "A::signal_100_1"\nCLs_obs = 0.5\n'
+        'source = "region {region}"\nxfail = "m = {mass} {other}"\n',
+    )
+
+    assert (expectation.source, expectation.xfail) == ("region A", "m = 100 {other}")
+
+
+def test_a_table_of_one_case_needs_no_column_for_it(regions):
+    for region in "AB":
+        (regions / f"limits{region}.csv").write_text("mass,width,CLs_obs\n100,1,0.5\n")
+
+    both = found(regions, '[[expect]]\ntable = "limits{region}.csv"\n')
+
+    assert list(values(both)) == ["A::signal_100_1::CLs_obs", "B::signal_100_1::CLs_obs"]
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ("mass,width,mu_hat\n", "published.csv expects nothing"),
+        ("mass,width\n100,1\n", "published.csv expects nothing"),
+        (
+            "mass,width,mu_hat\n100,1,0.5\n100,1,0.6\n",
+            "published.csv:3: small.toml::signal_100_1::mu_hat is expected twice",
+        ),
+    ],
+    ids=["no rows", "no quantities", "a row twice"],
+)
+def test_a_table_that_checks_nothing_or_twice_is_an_error(analysis, table, problem):
+    with pytest.raises(SpecError) as caught:
+        found(analysis, TABLE, table)
+
+    assert caught.value.problem == problem
+
+
+def test_a_mu_without_a_quantity_that_has_one_is_an_error(analysis):
+    with pytest.raises(SpecError, match="mu belongs to CLs_obs, CLs_exp, p_b, excluded; none is"):
+        found(analysis, '[[expect]]\npoint = "signal_100_1"\nmu = 1\nmu_hat = 0.5\n')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -283,3 +284,10 @@ def test_the_published_workspaces_have_their_digests(
     loaded = load_background(archive.read([path])[path], path, [digest])
     assert loaded.digest == digest_of(loaded.content)
     assert loaded.poi_bounds(loaded.measurement(None))[1] >= 1
+
+
+def test_a_poi_that_is_no_normalisation_has_bounds_of_its_own(
+    two_measurements: Background,
+) -> None:
+    measurement = {"config": {"poi": "norm", "parameters": []}}
+    assert two_measurements.poi_bounds(measurement) == (-math.inf, math.inf)
