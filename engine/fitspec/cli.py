@@ -170,9 +170,11 @@ def run(
         terminal.aborted()
     # the report is all that is left, and it is quick
     with _handling(signal.SIGINT, signal.SIG_IGN), _handling(signal.SIGTERM, signal.SIG_IGN):
-        terminal.finished(report)
-        if json is not None:
-            json.write_bytes(to_json(report))
+        try:
+            terminal.finished(report)
+        finally:  # also where nobody can read the terminal
+            if json is not None:
+                json.write_bytes(to_json(report))
     if report.interrupted:
         return ExitCode.INTERRUPTED
     return ExitCode.OK if report.ok else ExitCode.CHECKS_FAILED

@@ -39,6 +39,9 @@ SPOIL: dict[str, Callable[[dict[str, Any]], Any]] = {
         "samples"
     ][1]["data"].append(1.0),
     "its measurement names no POI": lambda w: w["measurements"][0]["config"].update(poi=""),
+    "its measurement has no auxdata and sigmas for 'lumi', a luminosity": lambda w: w["channels"][
+        0
+    ]["samples"][1]["modifiers"].append({"name": "lumi", "type": "lumi", "data": None}),
     "no sample carries the POI 'mu'": lambda w: w["channels"][0]["samples"].pop(),
     "it is no HistFactory workspace: KeyError('channels')": lambda w: w.pop("channels"),
     "it is no HistFactory workspace: KeyError('modifiers')": lambda w: (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fitspec.errors import WorkspaceError
@@ -26,8 +26,9 @@ def require_consistent(workspace: Mapping[str, Any], measurement: str) -> None:
         _require_distinct("observation", workspace["observations"])
         for channel in workspace["channels"]:
             _require_observed(channel, workspace["observations"])
-        poi = _measurement(workspace, measurement)["config"]["poi"]
-        _require_poi(workspace, poi)
+        config = _measurement(workspace, measurement)["config"]
+        _require_poi(workspace, config["poi"])
+        _require_lumi(workspace, config["parameters"])
     except (KeyError, TypeError, AttributeError) as error:
         raise WorkspaceError(f"it is no HistFactory workspace: {error!r}") from error
 
@@ -68,6 +69,21 @@ def _require_observed(
 def _require_poi(workspace: Mapping[str, Any], poi: str) -> None:
     if not poi:
         raise WorkspaceError("its measurement names no POI")
-    samples = (sample for channel in workspace["channels"] for sample in channel["samples"])
-    if not any(modifier["name"] == poi for sample in samples for modifier in sample["modifiers"]):
+    if all(modifier["name"] != poi for modifier in _modifiers(workspace)):
         raise WorkspaceError(f"no sample carries the POI {poi!r}")
+
+
+def _require_lumi(workspace: Mapping[str, Any], parameters: Iterable[Mapping[str, Any]]) -> None:
+    """A luminosity is constrained by the measurement, not by the modifier."""
+    constrained = {p["name"] for p in parameters if p.get("auxdata") and p.get("sigmas")}
+    for modifier in _modifiers(workspace):
+        if modifier["type"] == "lumi" and modifier["name"] not in constrained:
+            raise WorkspaceError(
+                f"its measurement has no auxdata and sigmas for {modifier['name']!r}, a luminosity"
+            )
+
+
+def _modifiers(workspace: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for channel in workspace["channels"]:
+        for sample in channel["samples"]:
+            yield from sample["modifiers"]
