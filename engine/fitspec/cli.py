@@ -149,8 +149,8 @@ def run(
     from fitspec import session
     from fitspec.report import TerminalReport, to_json
 
-    if backend not in {None, "pyhf"}:
-        raise UsageError(f"--backend {backend}: not yet: only 'pyhf' can be used", "leave it out")
+    if backend not in {None, "native", "pyhf"}:
+        raise UsageError(f"--backend {backend}: there is none of this name", "native or pyhf")
     if json is not None:
         _require_writable(json)
     settings = replace(

@@ -153,6 +153,8 @@ def _code_digest() -> str:
 
 @functools.cache
 def _backend_version(backend: str) -> str:
+    """Versions of the libraries that make the numbers; fitspec's own code has its digest."""
     from importlib.metadata import version
 
-    return f"{backend} {version(backend)}"
+    libraries = ("pyhf",) if backend == "pyhf" else ("numpy", "scipy")
+    return ", ".join(f"{library} {version(library)}" for library in libraries)

@@ -30,7 +30,8 @@ class FitResult:
         twice_nll: -2 ln L at the minimum, constraint terms included.
         converged: the minimiser's own verdict.
         iterations: of the minimiser; None where it does not count them.
-        edm: estimated vertical distance to the minimum; None where the minimiser has none.
+        edm: estimated distance to the minimum in -2 ln L; None where the minimiser has none.
+        at_bounds: names of the parameters that stopped at their bounds.
     """
 
     kind: Literal["free", "conditional"]
@@ -40,6 +41,7 @@ class FitResult:
     converged: bool
     iterations: int | None
     edm: float | None
+    at_bounds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,26 @@ class HypothesisTest:
 
 
 @dataclass(frozen=True, slots=True)
+class Discovery:
+    """The test of the background-only hypothesis with q0, arXiv:1007.1727.
+
+    Attributes:
+        p0: P(q0 >= q0_obs) under background only, eq. 52.
+        p0_exp: its expected values for a signal with POI 1, ascending: from the 2 sigma
+            upward to the 2 sigma downward fluctuation.
+        significance: the same as a number of standard deviations, eq. 53.
+        q0: observed test statistic, eq. 12.
+        q0_asimov: the same for the Asimov data of a signal with POI 1.
+    """
+
+    p0: float
+    p0_exp: Band
+    significance: float
+    q0: float
+    q0_asimov: float
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """Everything computed for one point, whoever computed it; what the result store keeps.
 
@@ -81,6 +103,7 @@ class Outcome:
         upper_limit_xsec_obs: observed upper limit in pb.
         upper_limit_xsec_exp: expected upper limits at -2..+2 sigma, in pb.
         mu_hat: best-fit POI of the free fit to the observed data.
+        discovery: the test of the background-only hypothesis, where q0 was asked for.
         fits: every fit that entered the numbers.
         notes: what a careful reader should know about these numbers.
         seconds: wall time on the worker.
@@ -95,6 +118,7 @@ class Outcome:
     upper_limit_xsec_obs: float | None = None
     upper_limit_xsec_exp: Band | None = None
     mu_hat: float | None = None
+    discovery: Discovery | None = None
     fits: tuple[FitResult, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -110,6 +134,9 @@ class Outcome:
     def from_dict(cls, data: Mapping[str, Any]) -> Outcome:
         """Rebuild what :meth:`to_dict` wrote; raises TypeError or KeyError on anything else."""
         tests = [{**test, "CLs_exp": tuple(test["CLs_exp"])} for test in data["tests"]]
+        discovery = data["discovery"]
+        if discovery is not None:
+            discovery = Discovery(**{**discovery, "p0_exp": tuple(discovery["p0_exp"])})
         bands = {
             name: tuple(data[name]) if data[name] is not None else None
             for name in ("upper_limit_exp", "upper_limit_xsec_exp")
@@ -119,10 +146,19 @@ class Outcome:
                 **data,
                 **bands,
                 "tests": tuple(HypothesisTest(**test) for test in tests),
-                "fits": tuple(FitResult(**fit) for fit in data["fits"]),
+                "discovery": discovery,
+                "fits": tuple(
+                    FitResult(**{**fit, "at_bounds": tuple(fit["at_bounds"])})
+                    for fit in data["fits"]
+                ),
                 "notes": tuple(data["notes"]),
             }
         )
+
+    @property
+    def p0(self) -> float | None:
+        """p-value of the background-only hypothesis, where q0 was asked for."""
+        return None if self.discovery is None else self.discovery.p0
 
     def to_dict(self) -> dict[str, Any]:
         """Builtins only, ready for JSON and for any transport."""

@@ -22,7 +22,7 @@ from fitspec.checks import check, combine
 from fitspec.collect import Collection, collect
 from fitspec.config import cache_folder, load_config
 from fitspec.errors import NotYetError, UsageError
-from fitspec.execute import Computed, LocalPool, ResultStore, run_fits
+from fitspec.execute import Computed, LocalPool, ResultStore, prepare, run_fits
 from fitspec.execute.local import available_cores
 from fitspec.plan import Plan, make_plan
 from fitspec.results import (
@@ -130,6 +130,7 @@ def run(
     start = time.perf_counter()
     observer = observer or _Silence()
     specs = [_with_backend(spec, settings.backend) for spec in find_specs(arguments)]
+    prepare()
     collection = collect(specs, settings.access, settings.keywords)
     workers = _local_workers(specs, settings)
     plan = make_plan(collection)

@@ -6,6 +6,7 @@ of another version can say what is wrong instead of failing to read its orders.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import platform
@@ -14,14 +15,21 @@ import time
 import traceback
 import warnings
 import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import orjson
 
 import fitspec
 from fitspec.errors import ExecutionError, FitspecError, PatchError, WorkspaceError
 from fitspec.histfactory import NO_OPERATIONS, apply_patch, require_consistent
 from fitspec.inference import Question, test_hypotheses
 from fitspec.results import Outcome
+
+if TYPE_CHECKING:
+    from fitspec.histfactory.model import Compiler
+    from fitspec.inference.likelihood import Likelihood
 
 
 class PointOrder(TypedDict):
@@ -68,8 +76,7 @@ def run_chunk(chunk: Payload) -> list[dict[str, Any]]:
         ExecutionError: this worker's versions are not the submitter's.
     """
     _require_same_versions(chunk)
-    background = zlib.decompress(chunk["background"])
-    return [_run_point(background, order).to_dict() for order in chunk["points"]]
+    return [_run_point(chunk["background"], order).to_dict() for order in chunk["points"]]
 
 
 def _run_point(background: bytes, order: PointOrder) -> Outcome:
@@ -88,20 +95,51 @@ def _run_point(background: bytes, order: PointOrder) -> Outcome:
     return replace(outcome, seconds=seconds, worker=f"{socket.gethostname()}:{os.getpid()}")
 
 
-def _infer(background: bytes, order: PointOrder) -> Outcome:
-    from fitspec.inference.backends.pyhf import open_likelihood
+@functools.lru_cache(maxsize=4)
+def _unpacked(background: bytes) -> Mapping[str, Any]:
+    """A background that came with a chunk; the next ones will have the same."""
+    content: dict[str, Any] = orjson.loads(zlib.decompress(background))
+    return content
 
+
+def _infer(background: bytes, order: PointOrder) -> Outcome:
     question = Question(**order["question"])
-    workspace = apply_patch(background, order["patch"], order["patch_name"])
+    if question.backend == "native":
+        _compiler(background)  # what is wrong with the background is not the patch's fault
+    workspace = apply_patch(_unpacked(background), order["patch"], order["patch_name"])
     try:
         require_consistent(workspace, question.measurement)
+        with _likelihood(background, workspace, question) as likelihood:
+            return test_hypotheses(likelihood, question)
     except WorkspaceError as error:
         if order["patch"] == NO_OPERATIONS:
             raise
         problem = f"makes the workspace unsound: {error}"
         raise PatchError(problem, order["patch_name"]) from error
-    with open_likelihood(workspace, question) as likelihood:
-        return test_hypotheses(likelihood, question)
+
+
+@contextlib.contextmanager
+def _likelihood(
+    background: bytes, workspace: Mapping[str, Any], question: Question
+) -> Iterator[Likelihood]:
+    """The likelihood of a patched workspace, of the backend that is asked for."""
+    if question.backend == "native":
+        from fitspec.inference.backends.native import NativeLikelihood
+
+        yield NativeLikelihood(_compiler(background), workspace, question)
+    else:
+        from fitspec.inference.backends.pyhf import open_likelihood
+
+        with open_likelihood(workspace, question) as likelihood:
+            yield likelihood
+
+
+@functools.lru_cache(maxsize=4)
+def _compiler(background: bytes) -> Compiler:
+    """What is compiled of a background is kept for its other patches."""
+    from fitspec.histfactory.model import Compiler
+
+    return Compiler(_unpacked(background))
 
 
 def _unexpected(error: Exception) -> str:

@@ -31,7 +31,7 @@ POINTERS = [
 
 def apply(workspace: Workspace, *operations: Any) -> Workspace:
     """The workspace after the operations of a patch called ``signal``."""
-    return apply_patch(json.dumps(workspace).encode(), json.dumps(operations).encode(), "signal")
+    return apply_patch(workspace, json.dumps(operations).encode(), "signal")
 
 
 def refused(workspace: Workspace, *operations: Any) -> PatchError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import signal
 import threading
@@ -14,6 +15,24 @@ from dataclasses import dataclass
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """The matrices are small: one thread a worker is fastest, and workers do not fight for cores. What
 the user sets wins."""
+
+
+PRELOADED = ["fitspec.worker", "fitspec.inference.backends.native", "scipy.special"]
+"""What workers are forked with, so that no worker imports it again."""
+
+
+def prepare() -> None:
+    """Start the process that workers are forked from: it imports what they need meanwhile."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update({name: value or "1" for name, value in before.items()})
+    try:
+        multiprocessing.forkserver.ensure_running()
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +48,11 @@ class LocalPool:
     @contextlib.contextmanager
     def open(self) -> Iterator[Executor]:
         """An executor whose processes are gone when the block ends, whatever they were doing."""
+        prepare()
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["fitspec.worker"])
         threads = {name: os.environ.get(name, "1") for name in THREAD_VARIABLES}
         pool = ProcessPoolExecutor(
-            self.workers, mp_context=context, initializer=_prepare, initargs=(threads,)
+            self.workers, mp_context=context, initializer=_start, initargs=(threads,)
         )
         try:
             yield pool
@@ -46,7 +65,7 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _prepare(threads: dict[str, str]) -> None:
+def _start(threads: dict[str, str]) -> None:
     """In a worker: leave Ctrl-C to the submitter, and do not outlive it."""
     os.environ.update(threads)  # the fork server may have started in another environment
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from typing import Any
 
 import jsonpatch
@@ -18,16 +19,17 @@ PROTECTED = "/observations"
 """A signal hypothesis never changes the data."""
 
 
-def apply_patch(workspace: bytes, patch: bytes, name: str) -> dict[str, Any]:
+def apply_patch(workspace: Mapping[str, Any], patch: bytes, name: str) -> dict[str, Any]:
     """A workspace with its signal.
 
     Args:
-        workspace: JSON of the background-only workspace.
+        workspace: parsed background-only workspace; it stays as it is.
         patch: JSON of the list of operations.
         name: the patch's name, for messages.
 
     Returns:
-        the patched workspace, freshly parsed: the caller may change it.
+        the patched workspace. What the patch does not touch is shared with the background, so that
+        its samples can be recognised: the caller must not change it.
 
     Raises:
         PatchError: naming patch, operation and path: it is malformed, points to nothing, or
@@ -39,10 +41,28 @@ def apply_patch(workspace: bytes, patch: bytes, name: str) -> dict[str, Any]:
         raise PatchError(f"not valid JSON: {error}", name) from error
     if not isinstance(operations, list) or not all(isinstance(op, dict) for op in operations):
         raise PatchError("a patch is a JSON list of operations", name)
-    content: dict[str, Any] = orjson.loads(workspace)
+    content = dict(workspace)
+    own: set[int] = set()  # containers that are not the background's
     for index, operation in enumerate(operations):
+        for pointer in _changed(operation):
+            _unshare(content, pointer, own)
         _apply_operation(content, operation, index, name)
     return content
+
+
+def _unshare(content: dict[str, Any], pointer: str, own: set[int]) -> None:
+    """Copy the containers on the way to what a pointer changes, and nothing beside it."""
+    parent: Any = content
+    for part in pointer.split("/")[1:-1]:
+        try:
+            key = int(part) if isinstance(parent, list) else jsonpointer.unescape(part)
+            child = parent[key]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return  # points to nothing: applying it will say so
+        if id(child) not in own and isinstance(child, dict | list):
+            child = parent[key] = child.copy()
+            own.add(id(child))
+        parent = child
 
 
 def _apply_operation(
@@ -53,8 +73,13 @@ def _apply_operation(
     if any(_is_protected(pointer) for pointer in _changed(operation)):
         problem = "changes the observed data, which no signal hypothesis may do"
         raise PatchError(problem, name, where, path)
+    large = operation.get("op") in {"add", "replace"} and "value" in operation
     try:
-        jsonpatch.JsonPatch([operation]).apply(content, in_place=True)
+        # the library would copy the value through and through, which costs more than all the rest
+        light = {**operation, "value": None} if large else operation
+        jsonpatch.JsonPatch([light]).apply(content, in_place=True)
+        if large:
+            _place(content, operation["path"], operation["value"])
     except (
         jsonpatch.JsonPatchException,
         jsonpointer.JsonPointerException,
@@ -68,6 +93,14 @@ def _apply_operation(
         # of bounded length: the libraries quote whole documents
         problem = textwrap.shorten(str(error) or type(error).__name__, 200, placeholder=" ...")
         raise PatchError(f"cannot be applied: {_printable(problem)}", name, where, path) from error
+
+
+def _place(content: dict[str, Any], pointer: str, value: Any) -> None:
+    parent, key = jsonpointer.JsonPointer(pointer).to_last(content)
+    if isinstance(parent, list):
+        parent[-1 if key == "-" else int(str(key))] = value
+    else:
+        parent[key] = value
 
 
 def _changed(operation: dict[str, Any]) -> list[str]:

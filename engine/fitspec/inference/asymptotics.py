@@ -59,6 +59,20 @@ def p_values(q: float, q_asimov: float, test_statistic: str) -> PValues:
     )
 
 
+def discovery_p_values(q0: float, q0_asimov: float) -> tuple[float, Band]:
+    """p0 of an observed q0 (eq. 12, 52), and its expected values, ascending.
+
+    sqrt(q0) is a normal variable around sqrt(q0_asimov) under the signal that made the Asimov data
+    (eq. 50, 79).
+
+    Args:
+        q0: observed test statistic, at least 0.
+        q0_asimov: the same for the Asimov data of a signal, at least 0.
+    """
+    expected = tuple(math.exp(_log_tail(math.sqrt(q0_asimov) - n)) for n in SIGMAS)
+    return math.exp(_log_tail(math.sqrt(q0))), expected  # type: ignore[return-value]
+
+
 def _cls(t: float, root_asimov: float) -> float:
     """p_sb / (1 - p_b), as a difference of logarithms: both may be far too small for a ratio."""
     return math.exp(_log_tail(t + root_asimov) - _log_tail(t))

@@ -16,6 +16,7 @@ class Minimum:
         twice_nll: -2 ln L, constraint terms included.
         iterations: of the minimiser; None where it does not count them.
         edm: estimated distance to the minimum; None where the minimiser has none.
+        at_bounds: names of the parameters that stopped at their bounds.
     """
 
     parameters: Any
@@ -23,6 +24,7 @@ class Minimum:
     twice_nll: float
     iterations: int | None
     edm: float | None
+    at_bounds: tuple[str, ...] = ()
 
 
 class Likelihood(Protocol):

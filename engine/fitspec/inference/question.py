@@ -12,10 +12,10 @@ class Question:
     Attributes:
         measurement: name of the measurement.
         mus: POI values to test.
-        test_statistic: ``q`` or ``qtilde``.
+        test_statistic: ``q``, ``qtilde`` or ``q0``.
         normsys: interpolation code of normsys modifiers.
         histosys: interpolation code of histosys modifiers.
-        backend: ``pyhf``.
+        backend: ``native`` or ``pyhf``.
         tensor: pyhf's tensor library.
         optimizer: pyhf's optimizer.
     """

@@ -271,7 +271,8 @@ class Inference(Model):
 class Backend(Model):
     """The likelihood and its minimiser."""
 
-    name: Literal["native", "pyhf"] = "pyhf"
+    name: Literal["native", "pyhf"] = "native"
+    """fitspec's own likelihood, or pyhf."""
     tensor: Literal["numpy", "jax"] | None = None
     """pyhf's tensor library; default numpy."""
     optimizer: Literal["scipy", "minuit"] | None = None

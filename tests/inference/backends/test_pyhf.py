@@ -49,7 +49,7 @@ OPTIMIZERS: dict[str, Callable[[], Any]] = {
 def workspace(background, make_patch) -> dict[str, Any]:
     """The small workspace with a signal."""
     patch = json.dumps(make_patch([8.0, 12.0])).encode()
-    return apply_patch(json.dumps(background).encode(), patch, "signal")
+    return apply_patch(background, patch, "signal")
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fitspec.errors import InferenceError, MissingExtraError
@@ -21,7 +21,7 @@ published sbottom likelihoods then gets CLs 0.9999 instead of 0.9978."""
 
 
 @contextlib.contextmanager
-def open_likelihood(workspace: dict[str, Any], question: Question) -> Iterator[PyhfLikelihood]:
+def open_likelihood(workspace: Mapping[str, Any], question: Question) -> Iterator[PyhfLikelihood]:
     """The likelihood of a patched workspace; pyhf's global state is as before afterwards.
 
     Args:
@@ -39,7 +39,7 @@ def open_likelihood(workspace: dict[str, Any], question: Question) -> Iterator[P
 class PyhfLikelihood:
     """A pyhf model and its data as a :class:`fitspec.inference.likelihood.Likelihood`."""
 
-    def __init__(self, workspace: dict[str, Any], question: Question) -> None:
+    def __init__(self, workspace: Mapping[str, Any], question: Question) -> None:
         import pyhf
 
         settings = {
@@ -95,6 +95,20 @@ class PyhfLikelihood:
             twice_nll=float(twice_nll),
             iterations=None if iterations is None else int(iterations),
             edm=None if minuit is None else float(minuit.fmin.edm),
+            at_bounds=self._at_bounds(parameters, mu),
+        )
+
+    def _at_bounds(self, parameters: Any, mu: float | None) -> tuple[str, ...]:
+        config = self._model.config
+        fixed = config.suggested_fixed()
+        if mu is not None:
+            fixed[config.poi_index] = True
+        return tuple(
+            name
+            for name, value, (low, high), held in zip(
+                config.par_names, parameters, config.suggested_bounds(), fixed, strict=True
+            )
+            if not held and min(float(value) - low, high - float(value)) <= 1e-9 * (high - low)
         )
 
     def asimov(self, parameters: Any) -> Any:

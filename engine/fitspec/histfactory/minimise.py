@@ -1,0 +1,263 @@
+"""Newton's method in a box, for a function whose second derivatives are exact and cheap."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotrs
+
+from fitspec.errors import InferenceError
+from fitspec.histfactory.interpolation import Array
+from fitspec.histfactory.likelihood import Data, Expansion, Flags, Likelihood
+
+MAX_STEPS = 200
+TOLERANCE = 1e-10
+"""On the estimated distance to the minimum, in -2 ln L. A test statistic q that should be 0 is then
+known to 1e-10, its root, which p-values are made of, to 1e-5."""
+
+STALLED = 1e-6
+"""Where rounding allows no further descent, this distance is near enough."""
+
+NEAR = 0.1
+"""Below this distance the Hessian hardly changes any more: it is kept, and only gradients are
+computed, ..."""
+
+GOOD = 0.1
+"""... as long as each step leaves less than this part of the distance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A minimum of -ln L in a box.
+
+    Attributes:
+        theta: (P,) parameters.
+        nll: -ln L.
+        edm: estimated distance to the minimum, in -2 ln L.
+        iterations: Newton steps.
+        at_bounds: (P,) parameters that a bound keeps from going further down.
+    """
+
+    theta: Array
+    nll: float
+    edm: float
+    iterations: int
+    at_bounds: Flags
+
+
+def minimise(likelihood: Likelihood, data: Data, start: Array, fixed: Flags) -> Found:
+    """The minimum of -ln L that is downhill from a starting point.
+
+    Args:
+        likelihood: the function; its model has the bounds.
+        data: observed or Asimov data.
+        start: (P,) starting values; those outside their bounds are moved to them.
+        fixed: (P,) parameters that keep their starting values, whatever their bounds.
+
+    Raises:
+        InferenceError: the function is not finite at the start, or nothing converged.
+    """
+    return _Descent(likelihood, data, start, fixed).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Newton:
+    """A Newton step.
+
+    Attributes:
+        step: (P,) to the minimum of the quadratic model inside the box, or near it.
+        edm: how far down that is, in -2 ln L.
+        free: (P,) parameters that no bound holds at the start of the step.
+        cholesky: of the Hessian of the free parameters.
+        definite: it is the Hessian; else something positive in its place.
+        inside: the box did not shorten the step.
+    """
+
+    step: Array
+    edm: float
+    free: Flags
+    cholesky: Array
+    definite: bool
+    inside: bool
+
+
+class _Descent:
+    """One minimisation: where it is, and what is known there."""
+
+    def __init__(self, likelihood: Likelihood, data: Data, start: Array, fixed: Flags) -> None:
+        p = likelihood.model.parameters
+        self._likelihood = likelihood
+        self._data = data
+        self._low = np.where(fixed, start, p.low)
+        self._high = np.where(fixed, start, p.high)
+        self._kinks = likelihood.kinked & ~fixed
+        self._steps = 0
+        self._move(np.clip(start, self._low, self._high))
+        if not math.isfinite(self._value):
+            raise InferenceError("the likelihood is 0 at its starting values")
+        self._noise = 1e-14 * (abs(self._value) + abs(data.constant))
+
+    def run(self) -> Found:
+        """Down to the minimum."""
+        while self._steps < MAX_STEPS:
+            newton = self._newton()
+            if newton.edm <= TOLERANCE:
+                if newton.definite or not self._leave_saddle(newton.free):
+                    return self._found(newton.edm)
+                continue
+            before = self._steps
+            if newton.edm <= NEAR and newton.definite and newton.inside and not self._kinks.any():
+                edm = self._coast(newton)
+                if edm <= TOLERANCE:
+                    return self._found(edm)
+            if self._steps == before and not self._search(newton):
+                if newton.edm <= STALLED:
+                    return self._found(newton.edm)
+                raise InferenceError(f"no way down at a distance of {newton.edm:.2g}")
+        raise InferenceError(f"no minimum after {MAX_STEPS} steps")
+
+    def _found(self, edm: float) -> Found:
+        held = ~self._free(self._gradient) & (self._low < self._high)
+        at_bounds = held & ((self._theta == self._low) | (self._theta == self._high))
+        return Found(self._theta, self._value, max(edm, 0.0), self._steps, at_bounds)
+
+    def _move(self, theta: Array, expansion: Expansion | None = None) -> None:
+        """Go to a point, and expand the function there in the piece that leads down."""
+        self._theta = theta
+        self._piece = self._low, self._high
+        right = theta >= 0
+        if self._kinks.any():
+            right = self._choose_sides(theta, right)
+            expansion = None
+        e = expansion or self._likelihood.expand(theta, self._data, right)
+        self._value, self._gradient, self._hessian, self._scoring = e
+
+    def _choose_sides(self, theta: Array, right: Flags) -> Flags:
+        """The side of each kink that leads down; the box ends at the kinks."""
+        low, high = self._piece
+        at = self._kinks & (theta == 0)
+        if at.any():
+            rightward = self._likelihood.expand(theta, self._data, right).gradient < 0
+            leftward = self._likelihood.expand(theta, self._data, right & ~at).gradient > 0
+            right &= ~(at & leftward)
+            stuck = at & ~leftward & ~rightward
+            high = np.where(stuck, 0.0, high)
+        low = np.where(self._kinks & right, np.maximum(low, 0.0), low)
+        high = np.where(self._kinks & ~right, np.minimum(high, 0.0), high)
+        self._piece = low, high
+        return right
+
+    def _newton(self) -> _Newton:
+        low, high = self._piece
+        free = self._free(self._gradient)
+        matrix, cholesky, definite = self._factorise(free)
+        step = _solve(cholesky, -self._gradient, free)
+        inside, still_free = True, free
+        while True:
+            target = self._theta + step
+            outside = still_free & ((target < low) | (target > high))
+            if not outside.any():
+                break
+            # those stop at their bounds, the others make the best of it
+            inside = False
+            still_free = still_free & ~outside
+            step = np.where(still_free, 0.0, np.clip(target, low, high) - self._theta)
+            pull = -(self._gradient + matrix @ step)
+            block = _cholesky(matrix, still_free)
+            if block is not None:  # a principal block of a positive matrix, but for rounding
+                step += _solve(block, pull, still_free)
+        edm = -float(self._gradient @ step)
+        return _Newton(step, edm, free, cholesky, definite, inside)
+
+    def _free(self, gradient: Array) -> Flags:
+        low, high = self._piece
+        held = ((self._theta <= low) & (gradient >= 0)) | ((self._theta >= high) & (gradient <= 0))
+        return ~held
+
+    def _factorise(self, free: Flags) -> tuple[Array, Array, bool]:
+        """A positive matrix as near to the Hessian as there is, and its Cholesky factor."""
+        factor = _cholesky(self._hessian, free)
+        if factor is not None:
+            return self._hessian, factor, True
+        shift, matrix = 0.0, self._scoring
+        while (factor := _cholesky(matrix, free)) is None:
+            shift = max(100 * shift, 1e-10 * float(self._scoring.diagonal().max()), 1e-10)
+            matrix = self._scoring + shift * np.eye(len(free))
+        return matrix, factor, False
+
+    def _search(self, newton: _Newton) -> bool:
+        """Along a step, as far as leads down; False if nowhere does."""
+        t = 1.0
+        while t > 1e-10:
+            trial = np.clip(self._theta + t * newton.step, *self._piece)
+            expansion = None
+            if t == 1 and not self._kinks.any():  # most are accepted, so do it in one go
+                expansion = self._likelihood.expand(trial, self._data)
+                value = expansion.value
+            else:
+                value = self._likelihood.value(trial, self._data)
+            if value <= self._value - 1e-4 * t * newton.edm:
+                self._steps += 1
+                self._move(trial, expansion)
+                return True
+            above = value - self._value + t * newton.edm
+            t *= min(max(t * newton.edm / (2 * above), 0.1), 0.5)
+        return False
+
+    def _coast(self, newton: _Newton) -> float:
+        """Steps with one Hessian as long as they are good; returns the distance that is left."""
+        step, edm = newton.step, newton.edm
+        while ((trial := self._theta + step) >= self._low).all() and (trial <= self._high).all():
+            value, gradient = self._likelihood.slope(trial, self._data)
+            if not value <= self._value + self._noise:
+                break
+            self._steps += 1
+            self._theta, self._value, self._gradient = trial, value, gradient
+            if (self._free(gradient) != newton.free).any():
+                break
+            step = _solve(newton.cholesky, -gradient, newton.free)
+            before, edm = edm, -float(gradient @ step)
+            if edm <= TOLERANCE:
+                return edm
+            if edm > GOOD * before:
+                break
+        self._move(self._theta)
+        return math.inf
+
+    def _leave_saddle(self, free: Flags) -> bool:
+        """Down along the most negative curvature, where no gradient leads; False without one."""
+        rows = np.flatnonzero(free)
+        curvatures, directions = np.linalg.eigh(self._hessian[np.ix_(rows, rows)])
+        if curvatures[0] >= -1e-9 * max(1.0, curvatures[-1]):
+            return False
+        direction = np.zeros_like(self._theta)
+        direction[rows] = directions[:, 0]
+        for t in 0.5 ** np.arange(20):
+            ways = [np.clip(self._theta + s * direction, *self._piece) for s in (t, -t)]
+            values = [self._likelihood.value(way, self._data) for way in ways]
+            best = int(np.argmin(values))
+            if values[best] < self._value - self._noise:
+                self._steps += 1
+                self._move(ways[best])
+                return True
+        return False
+
+
+def _cholesky(matrix: Array, free: Flags) -> Array | None:
+    """Factor of the free parameters' block, the rest being a unit matrix; None if not positive."""
+    block = matrix.copy()
+    if not free.all():
+        held = np.flatnonzero(~free)
+        block[held] = 0
+        block[:, held] = 0
+        block[held, held] = 1
+    factor, failed = dpotrf(block.T, lower=True, overwrite_a=True, clean=False)
+    return None if failed else factor
+
+
+def _solve(cholesky: Array, right_side: Array, free: Flags) -> Array:
+    """Solution for the free parameters, 0 for the others."""
+    solution: Array = dpotrs(cholesky, np.where(free, right_side, 0.0), lower=True)[0]
+    return solution

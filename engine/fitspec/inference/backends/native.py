@@ -1,0 +1,67 @@
+"""fitspec's own likelihood as a backend: exact derivatives, Newton's method, no pyhf."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fitspec.errors import InferenceError
+from fitspec.histfactory.likelihood import Likelihood
+from fitspec.histfactory.minimise import minimise
+from fitspec.histfactory.model import Compiler
+from fitspec.inference.likelihood import Minimum
+from fitspec.inference.question import Question
+
+
+class NativeLikelihood:
+    """A compiled model and its data as a :class:`fitspec.inference.likelihood.Likelihood`.
+
+    Args:
+        compiler: of the background-only workspace.
+        workspace: the patched workspace.
+        question: measurement and interpolation codes.
+
+    Raises:
+        WorkspaceError: no model can be made of this workspace.
+        InferenceError: the measurement fixes the POI.
+    """
+
+    def __init__(
+        self, compiler: Compiler, workspace: Mapping[str, Any], question: Question
+    ) -> None:
+        model = compiler.compile(workspace, question.measurement)
+        self._parameters, self._poi = model.parameters, model.poi
+        if self._parameters.fixed[self._poi]:
+            name = self._parameters.names[self._poi]
+            raise InferenceError(f"the measurement fixes the POI {name!r}", "unfix it")
+        self._likelihood = Likelihood(model, question.normsys, question.histosys)
+        self.observed = self._likelihood.observed()
+        low, high = self._parameters.low[self._poi], self._parameters.high[self._poi]
+        self.poi_bounds = (float(low), float(high))
+
+    def fit(self, data: Any, mu: float | None = None, start: Any = None) -> Minimum:
+        """See :meth:`fitspec.inference.likelihood.Likelihood.fit`."""
+        theta = np.array(self._parameters.inits if start is None else start)
+        fixed = self._parameters.fixed.copy()
+        if mu is not None:
+            theta[self._poi], fixed[self._poi] = mu, True
+        try:
+            found = minimise(self._likelihood, data, theta, fixed)
+        except InferenceError as error:
+            what = "the free fit" if mu is None else f"the fit at mu = {mu:g}"
+            raise InferenceError(f"{what} did not converge: {error}") from error
+        names = self._parameters.names
+        return Minimum(
+            parameters=found.theta,
+            poi=float(found.theta[self._poi]),
+            twice_nll=2 * found.nll,
+            iterations=found.iterations,
+            edm=found.edm,
+            at_bounds=tuple(names[i] for i in np.flatnonzero(found.at_bounds)),
+        )
+
+    def asimov(self, parameters: Any) -> Any:
+        """See :meth:`fitspec.inference.likelihood.Likelihood.asimov`."""
+        return self._likelihood.asimov(parameters)
