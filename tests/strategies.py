@@ -1,35 +1,38 @@
 """Hypothesis strategies for HistFactory workspaces: every modifier, every mix that pyhf accepts.
 
-Numbers are short, rates about 1 to 200, no bin is without background, no signal without yield.
+Numbers are short, rates about 1 to 200, no bin lacks background, no signal is without yield. What
+belongs together is drawn together, so that a failing example can lose what it does not need.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from typing import Any
+from itertools import chain, islice
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
 Json = dict[str, Any]
-Steps = st.SearchStrategy[float]
+Strategy = st.SearchStrategy[Any]
 Rule = Callable[[float, float], float]
 Parameters = dict[str, tuple[str, list[float]]]  # name: modifier type, auxiliary data (or ones)
 
-SIGNALS = ("signal", "Higgs")
-BACKGROUNDS = ("ttbar", "fakes", "Zjets")
+SIGNALS, BACKGROUNDS = ("signal", "Higgs"), ("ttbar", "fakes", "Zjets")
 ALPHAS = ("normsys", "histosys")
+SYSTEMATICS = [(name, kind) for name in ("jes", "scale", "Theory") for kind in ALPHAS]
 ABSENT: Parameters = {"absent": ("normsys", [0.0])}  # a workspace may configure what it lacks
 CONSTRAINTS = dict.fromkeys(ALPHAS, ("auxdata",)) | {"shapesys": ("auxdata", "factors")}
 CONSTRAINTS |= dict.fromkeys(("lumi", "staterror"), ("auxdata", "sigmas"))
+RATES = st.integers(2, 100).map(lambda k: k / 2)
 YIELDS = st.integers(-12, 100).map(lambda k: max(k, 0) / 2)
 PULLS = st.sampled_from((0, 1, -1, 2, -2, 3, -3, -math.inf))
 SHIFTS = st.just(0) | st.integers(-40, 60)  # %
 UNCERTAINTIES = st.integers(-6, 40).map(lambda k: max(k, 0))  # %
 DOWN, UP = st.integers(60, 99), st.integers(101, 150)  # %
-NORMSYS = (st.tuples(DOWN, UP) | st.tuples(UP, UP) | st.just((100, 100))).map(
+NORMSYS = (st.just((100, 100)) | st.tuples(DOWN, UP) | st.tuples(UP, UP)).map(
     lambda pair: {"lo": pair[0] / 100, "hi": pair[1] / 100}
 )
 STEPS, SIGMAS = st.integers(-2, 2), st.integers(2, 30).map(lambda k: k / 100)
@@ -38,23 +41,38 @@ BOUNDS = dict.fromkeys(ALPHAS, st.tuples(st.integers(-5, -2), st.sampled_from((1
 BOUNDS["normfactor"] = st.tuples(st.just(0.0), st.sampled_from((5.0, 10.0, 20.0)))
 
 
+class Plan(NamedTuple):
+    """The modifiers of a workspace, of which each sample carries some."""
+
+    poi: str
+    factors: list[str]
+    systematics: list[tuple[str, str]]  # names and types; a name may have both types
+    shape_bins: int  # the channels with so many bins share a shapefactor
+    shapesys: bool
+    stat: list[str] | None  # who share a staterror in all channels that have them, or None: any
+
+
+PLANS = st.builds(
+    Plan,
+    poi=st.sampled_from(("mu", "mu_SIG", "SigXsec")),
+    factors=st.lists(st.sampled_from(("k_bkg", "Norm", "lumi")), max_size=3, unique=True),
+    systematics=st.lists(st.sampled_from(SYSTEMATICS), max_size=5, unique=True),
+    shape_bins=st.sampled_from((0, 0, 0, 1, 2, 3, 4)),
+    shapesys=st.booleans(),
+    stat=st.lists(st.sampled_from(BACKGROUNDS + SIGNALS), max_size=2, unique=True) | st.none(),
+)
+
+
 @st.composite
 def workspaces(draw: st.DrawFn) -> Json:
     """Workspaces with a signal; the parameter of interest of the first measurement scales it."""
-    poi = draw(st.sampled_from(("mu", "mu_SIG", "SigXsec")))
-    channels = _channels(draw)
-    samples = [sample for channel in channels for sample in channel["samples"]]
-    _add_factors(draw, samples, poi)
-    _add_systematics(draw, samples)
-    _add_shapes(draw, channels)
-    _add_staterrors(draw, channels)
-    if draw(st.booleans()):
-        for sample in samples:
-            sample["modifiers"].reverse()
+    plan = draw(PLANS)
+    regions = [draw(_regions(name, plan)) for name in chain(["SR"], _some(draw, ("CR", "VR")))]
+    channels, observations = zip(*draw(st.permutations(regions)), strict=True)
     return {
-        "channels": channels,
-        "observations": [_observations(draw, channel) for channel in channels],
-        "measurements": _measurements(draw, _parameters(channels), poi),
+        "channels": list(channels),
+        "observations": list(observations),
+        "measurements": _measurements(draw, _parameters(channels), plan.poi),
         "version": "1.0.0",
     }
 
@@ -98,51 +116,60 @@ def _component(low: float, high: float, special: Sequence[float]) -> st.SearchSt
     return st.sampled_from(inside) | grid if inside else grid
 
 
-def _channels(draw: st.DrawFn) -> list[Json]:
-    """Channels whose samples have no modifiers yet; some of them, at least one, with signal."""
-    names = _some(draw, ("SR", "CR", "VR"))
-    with_signal = _some(draw, names)
-    channels = []
-    for name in names:
-        bins = draw(st.integers(1, 4) | st.just(2))
-        signals = _some(draw, SIGNALS) if name in with_signal else []
-        order = draw(st.permutations([*signals, *_some(draw, BACKGROUNDS)][:4]))
-        rates = _each(YIELDS, bins)
-        data = {n: draw(rates.filter(any) if n in SIGNALS else rates) for n in order}
-        floor = next(n for n in order if n in BACKGROUNDS)
-        data[floor] = [max(value, 1.0) for value in data[floor]]
-        samples = [{"name": n, "data": data[n], "modifiers": []} for n in order]
-        channels.append({"name": name, "samples": samples})
-    return channels
+@st.composite
+def _regions(draw: st.DrawFn, name: str, plan: Plan) -> tuple[Json, Json]:
+    """A channel and its observation; the signal region has a signal, the others may have one."""
+    bins = draw(st.integers(1, 4) | st.just(plan.shape_bins or 2))
+    pools = (BACKGROUNDS, SIGNALS) if name == "SR" else (BACKGROUNDS,)
+    needed = [draw(st.sampled_from(pool)) for pool in pools]
+    others = _some(draw, [n for n in BACKGROUNDS + SIGNALS if n not in needed])
+    samples: list[Json] = []
+    for n in islice(chain(needed, others), 4):
+        rates = _each(YIELDS if samples else RATES, bins)
+        samples.append(draw(_samples(name, n, rates.filter(any) if n in SIGNALS else rates, plan)))
+    _add_staterrors(draw, name, samples, plan)
+    observation = {"name": name, "data": _observed(draw, samples)}
+    return {"name": name, "samples": draw(st.permutations(samples))}, observation
 
 
-def _observations(draw: st.DrawFn, channel: Json) -> Json:
+@st.composite
+def _samples(draw: st.DrawFn, region: str, name: str, rates: Strategy, plan: Plan) -> Json:
+    """A sample with what the plan has for it; not yet with a staterror."""
+    nominal = draw(rates)
+    sample: Json = {"name": name, "data": nominal, "modifiers": []}
+    if name in SIGNALS:
+        _add(sample, plan.poi, "normfactor")
+    for factor in _some(draw, plan.factors):
+        _add(sample, factor, "lumi" if factor == "lumi" else "normfactor")
+    for systematic, kind in _some(draw, plan.systematics):
+        data = draw(NORMSYS) if kind == "normsys" else _histosys(draw, nominal)
+        _add(sample, systematic, kind, data)
+    if plan.shape_bins == len(nominal) and draw(st.booleans()):
+        _add(sample, "shape", "shapefactor")
+    if plan.shapesys and draw(st.booleans()):
+        _add(sample, f"uncert_{region}_{name}", "shapesys", _uncertainties(draw, nominal))
+    return sample
+
+
+def _add_staterrors(draw: st.DrawFn, region: str, samples: list[Json], plan: Plan) -> None:
+    """One of the region, or the one of all the regions that have the same carriers."""
+    present = [sample["name"] for sample in samples]
+    carriers = list(_some(draw, present)) if plan.stat is None else plan.stat
+    name = f"stat_{region}" if plan.stat is None else "stat"
+    for sample in samples:
+        if sample["name"] in carriers and set(carriers) <= set(present):
+            _add(sample, name, "staterror", _uncertainties(draw, sample["data"]))
+        if draw(st.booleans()):
+            sample["modifiers"].reverse()
+
+
+def _observed(draw: st.DrawFn, samples: list[Json]) -> list[float]:
     """Counts, whole or not, within three standard deviations of the background, or 0."""
-    backgrounds = [s["data"] for s in channel["samples"] if s["name"] in BACKGROUNDS]
-    expected = [sum(values) for values in zip(*backgrounds, strict=True)]
+    rates = (sample["data"] for sample in samples if sample["name"] in BACKGROUNDS)
+    expected = list(map(sum, zip(*rates, strict=True)))
     counts = _moved(draw, expected, PULLS, lambda n, k: max(n + k * math.sqrt(n), 0.0))
     digits = draw(st.sampled_from((None, 1)))
-    return {"name": channel["name"], "data": [round(count, digits) for count in counts]}
-
-
-def _add_factors(draw: st.DrawFn, samples: list[Json], poi: str) -> None:
-    """The parameter of interest on every signal; other normfactors, and lumi, anywhere."""
-    for sample in samples:
-        if sample["name"] in SIGNALS:
-            _add(sample, poi, "normfactor")
-    for name in _some(draw, ("k_bkg", "Norm", "lumi"), 0):
-        for sample in _some(draw, samples):
-            _add(sample, name, "lumi" if name == "lumi" else "normfactor")
-
-
-def _add_systematics(draw: st.DrawFn, samples: list[Json]) -> None:
-    """Shared normsys and histosys; a name may be the one here, the other there, or both at once."""
-    for name in _some(draw, ("jes", "scale", "Theory"), 0):
-        kinds = _some(draw, ALPHAS)
-        for sample in _some(draw, samples):
-            for kind in _some(draw, kinds):
-                data = draw(NORMSYS) if kind == "normsys" else _histosys(draw, sample["data"])
-                _add(sample, name, kind, data)
+    return [round(count, digits) for count in counts]
 
 
 def _histosys(draw: st.DrawFn, nominal: list[float]) -> Json:
@@ -152,37 +179,12 @@ def _histosys(draw: st.DrawFn, nominal: list[float]) -> Json:
     return {"hi_data": up, "lo_data": list(up) if draw(st.booleans()) else down}
 
 
-def _add_shapes(draw: st.DrawFn, channels: list[Json]) -> None:
-    """A shapefactor over channels with as many bins, and shapesys, each with a name of its own."""
-    sites = [(channel["name"], sample) for channel in channels for sample in channel["samples"]]
-    if draw(st.integers(0, 2)) == 2:
-        bins = len(draw(st.sampled_from(sites))[1]["data"])
-        alike = [sample for _, sample in sites if len(sample["data"]) == bins]
-        for sample in _some(draw, alike, min(2, len(alike))):
-            _add(sample, "shape", "shapefactor")
-    for channel, sample in _some(draw, sites, 0):
-        name = f"uncert_{channel}_{sample['name']}"
-        _add(sample, name, "shapesys", _uncertainties(draw, sample["data"]))
-
-
-def _add_staterrors(draw: st.DrawFn, channels: list[Json]) -> None:
-    """One staterror per channel, or one for all the channels that have the same carriers."""
-    names = [[sample["name"] for sample in channel["samples"]] for channel in channels]
-    common = _some(draw, names[0]) if draw(st.booleans()) else None
-    for channel, present in zip(channels, names, strict=True):
-        carriers = common or _some(draw, present, 0)
-        for sample in channel["samples"]:
-            if sample["name"] in carriers and set(carriers) <= set(present):
-                name = "stat" if common else f"stat_{channel['name']}"
-                _add(sample, name, "staterror", _uncertainties(draw, sample["data"]))
-
-
 def _uncertainties(draw: st.DrawFn, nominal: list[float]) -> list[float]:
     """Absolute ones, up to 40 % of the rates; some are zero, some are not where the rate is."""
     return _moved(draw, nominal, UNCERTAINTIES, lambda n, percent: (n or 1.0) * percent / 100)
 
 
-def _parameters(channels: list[Json]) -> Parameters:
+def _parameters(channels: Sequence[Json]) -> Parameters:
     """Every parameter's modifier type and auxiliary data (ones if it has none), as in pyhf."""
     found: Parameters = {}
     for channel in channels:
@@ -207,9 +209,11 @@ def _measurements(draw: st.DrawFn, parameters: Parameters, poi: str) -> list[Jso
     scalars = [name for name, (kind, _) in parameters.items() if kind in ("normfactor", "lumi")]
     measurements = []
     for i, name in enumerate([poi, *draw(st.lists(st.sampled_from(scalars), max_size=2))]):
-        chosen = draw(st.lists(st.sampled_from([*parameters, *ABSENT]), max_size=6, unique=True))
-        needed = [n for n in parameters if n == "lumi" and n not in chosen]
-        configs = [_config(draw, n, *(parameters | ABSENT)[n]) for n in chosen + needed]
+        configs = [
+            _config(draw, parameter, kind, auxdata)
+            for parameter, (kind, auxdata) in (parameters | ABSENT).items()
+            if kind == "lumi" or draw(st.booleans())
+        ]
         for config in configs:
             if config["name"] == name:
                 config.pop("fixed", None)
@@ -219,9 +223,10 @@ def _measurements(draw: st.DrawFn, parameters: Parameters, poi: str) -> list[Jso
 
 def _config(draw: st.DrawFn, name: str, kind: str, auxdata: list[float]) -> Json:
     """Some of the attributes that pyhf allows; for lumi, all those that it demands."""
-    allowed = ("inits", "bounds", "fixed", *CONSTRAINTS.get(kind, ()))
-    keys = _some(draw, allowed, len(allowed) if kind == "lumi" else 1)
-    return {"name": name, **{key: _attribute(draw, key, kind, auxdata) for key in keys}}
+    keys = ("inits", "bounds", *CONSTRAINTS.get(kind, ()), "fixed")
+    needed = keys[:-1] if kind == "lumi" else ()
+    chosen = (key for key in keys if key in needed or draw(st.booleans()))
+    return {"name": name, **{key: _attribute(draw, key, kind, auxdata) for key in chosen}}
 
 
 def _attribute(draw: st.DrawFn, key: str, kind: str, auxdata: list[float]) -> Any:
@@ -279,22 +284,17 @@ def _add(sample: Json, name: str, kind: str, data: Any = None) -> None:
     sample["modifiers"].append({"name": name, "type": kind, "data": data})
 
 
-def _some(draw: st.DrawFn, items: Sequence[Any], least: int = 1) -> list[Any]:
-    """Some of the items, in any order."""
-    return [items[i] for i in draw(_indices(len(items), least))]
+def _some(draw: st.DrawFn, items: Sequence[Any]) -> Iterator[Any]:
+    """Some of the items, each to be used before the next is chosen."""
+    return (item for item in items if draw(st.booleans()))
 
 
-def _moved(draw: st.DrawFn, values: list[float], steps: Steps, rule: Rule) -> list[float]:
+def _moved(draw: st.DrawFn, values: list[float], steps: Strategy, rule: Rule) -> list[float]:
     """What the rule makes of every value and a step drawn for it."""
     pairs = zip(values, draw(_each(steps, len(values))), strict=True)
     return [round(rule(value, step), 3) for value, step in pairs]
 
 
 @cache  # what takes time is to make a strategy, not to draw from it
-def _each(values: st.SearchStrategy[Any], count: int) -> st.SearchStrategy[list[Any]]:
+def _each(values: Strategy, count: int) -> Strategy:
     return st.lists(values, min_size=count, max_size=count)
-
-
-@cache
-def _indices(count: int, least: int) -> st.SearchStrategy[list[int]]:
-    return st.lists(st.sampled_from(range(count)), min_size=least, max_size=count, unique=True)

@@ -12,6 +12,7 @@ from fitspec.results import (
     CheckResult,
     Combined,
     HypothesisTest,
+    Outcome,
     PointResult,
     as_band,
 )
@@ -70,15 +71,77 @@ def combine(combination: Combination, results: Sequence[PointResult]) -> Combine
     )
 
 
+def cross_check(result: PointResult, reference: Outcome) -> list[CheckResult]:
+    """Compare a point with what pyhf finds for it; where they disagree, it is ``unstable``.
+
+    Args:
+        result: of the point.
+        reference: the same hypothesis, fitted by pyhf.
+    """
+    ours, theirs = _compared(result.outcome), _compared(reference)
+    gap = _deepest_gap(result.outcome, reference)
+    missing = result.outcome.error or (reference.error and f"pyhf: {reference.error}")
+    checks = []
+    for quantity, mu in [*(ours or theirs)] or [("CLs_obs", None)]:
+        expected, actual = theirs.get((quantity, mu)), ours.get((quantity, mu))
+        outcome: CheckOutcome = "error"
+        if expected is not None and actual is not None:
+            outcome = "passed" if _close(actual, expected, CROSS_RTOL, CROSS_ATOL) else "unstable"
+        reason = {"passed": None, "unstable": gap}.get(outcome, missing)
+        checks.append(
+            CheckResult(
+                result.spec, result.id, quantity, mu, expected, actual, CROSS_RTOL, CROSS_ATOL,
+                outcome, CROSS_SOURCE, reason,
+            )
+        )  # fmt: skip
+    return checks
+
+
+CROSS_RTOL, CROSS_ATOL = 1e-3, 1e-5
+"""More than two minimisers that converged to the same minimum can differ."""
+
+CROSS_SOURCE = "cross-check with pyhf"
+
+
+def _compared(outcome: Outcome) -> dict[tuple[str, float | None], float | Band]:
+    """What a cross-check compares, by quantity and POI value."""
+    values: dict[tuple[str, float | None], float | Band] = {}
+    for test in outcome.tests:
+        values["CLs_obs", test.mu] = test.CLs_obs
+        values["CLs_exp", test.mu] = test.CLs_exp
+    if outcome.discovery is not None:
+        values["p0", None] = outcome.discovery.p0
+    return values
+
+
+def _deepest_gap(ours: Outcome, theirs: Outcome) -> str | None:
+    """The fit whose minima differ most, which is mostly the reason for all other differences."""
+    reference = {(fit.kind, fit.data, fit.mu): fit.twice_nll for fit in theirs.fits}
+    gaps = [
+        (fit.twice_nll - reference[key], fit)
+        for fit in ours.fits
+        if fit.data == "observed" and (key := (fit.kind, fit.data, fit.mu)) in reference
+    ]
+    if not gaps:
+        return None
+    gap, fit = max(gaps, key=lambda pair: abs(pair[0]))
+    where = "the free fit" if fit.mu is None else f"the fit at mu = {fit.mu:g}"
+    return f"{where} ends at -2 ln L = {fit.twice_nll:.6g}, {gap:+.2g} from pyhf's"
+
+
 def _verdict(expectation: Expectation, actual: float | bool | Band) -> CheckOutcome:
     if isinstance(expectation.value, bool):
         holds = actual == expectation.value
     else:
-        pairs = zip(as_band(actual), as_band(expectation.value), strict=True)
-        holds = all(abs(a - e) <= expectation.atol + expectation.rtol * abs(e) for a, e in pairs)
+        holds = _close(actual, expectation.value, expectation.rtol, expectation.atol)
     if expectation.xfail is not None:
         return "xpassed" if holds else "xfailed"
     return "passed" if holds else "failed"
+
+
+def _close(actual: float | Band, expected: float | Band, rtol: float, atol: float) -> bool:
+    pairs = zip(as_band(actual), as_band(expected), strict=True)
+    return all(abs(a - e) <= atol + rtol * abs(e) for a, e in pairs)
 
 
 def _actual(

@@ -128,6 +128,10 @@ def run(
     backend: Annotated[
         str | None, typer.Option("--backend", metavar="NAME", help="Override backend.name.")
     ] = None,
+    cross_check: Annotated[
+        int,
+        typer.Option("--cross-check", min=0, metavar="N", help="Fit N random points by pyhf, too."),
+    ] = 0,
     mirror: Mirror = None,
     offline: Offline = False,
     no_cache: Annotated[
@@ -161,6 +165,7 @@ def run(
         backend=backend,
         reuse=not no_cache,
         max_failures=1 if first else max_failures,
+        cross_check=cross_check,
     )
     terminal = TerminalReport(Console(highlight=False), verbosity=verbose - quiet)
     try:

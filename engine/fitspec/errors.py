@@ -151,6 +151,10 @@ class InferenceError(FitspecError):
     exit_code = ExitCode.CHECKS_FAILED
 
 
+class ConvergenceError(InferenceError):
+    """A minimiser did not find a minimum; another one may."""
+
+
 class ExecutionError(FitspecError):
     """Work that was lost: a worker died, or worker and submitter do not match."""
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,14 @@ class FitTask:
 
 
 @dataclass(frozen=True)
+class CrossCheck:
+    """A fit that is done again by pyhf: the keys of the two."""
+
+    key: str
+    reference: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """What to compute, and in which order things can be settled.
 
@@ -50,6 +59,7 @@ class Plan:
         points: points by fit key: one task may serve several.
         combinations: by node id; each follows from the fits of its points.
         expectations: by node; each follows from a fit or a combination.
+        cross_checks: by node; each follows from two fits.
         graph: predecessors of every node.
     """
 
@@ -57,6 +67,7 @@ class Plan:
     points: Mapping[str, Sequence[Point]]
     combinations: Mapping[str, Combination]
     expectations: Mapping[str, Expectation]
+    cross_checks: Mapping[str, CrossCheck]
     graph: Graph
 
 
@@ -90,7 +101,43 @@ def make_plan(collection: Collection) -> Plan:
     for node, expectation in expectations.items():
         target = expectation.target.node_id
         graph[node] = {key_of.get(target, target)}
-    return Plan(fits, points, combinations, expectations, graph)
+    return Plan(fits, points, combinations, expectations, {}, graph)
+
+
+REFERENCE = {"backend": "pyhf", "tensor": "numpy", "optimizer": "minuit"}
+"""Another likelihood and another minimiser: what a cross-check compares with."""
+
+
+def with_cross_checks(plan: Plan, number: int) -> Plan:
+    """The plan with some of its fits, chosen at random, done again by pyhf.
+
+    Args:
+        plan: with the fits to choose from, those of the native backend.
+        number: how many; all if there are fewer.
+    """
+    native = [key for key, fit in plan.fits.items() if _is_native(fit)]
+    chosen = random.SystemRandom().sample(native, min(number, len(native)))
+    references: dict[str, FitTask] = {}
+    cross_checks: dict[str, CrossCheck] = {}
+    graph = dict(plan.graph)
+    for key in sorted(chosen, key=native.index):
+        task = plan.fits[key]
+        question = Question(**{**task.order["question"], **REFERENCE})
+        reference = fit_key(task.background.digest, task.order["patch"], question)
+        order = PointOrder({**task.order, "question": asdict(question)})
+        references[reference] = FitTask(reference, task.background, order)
+        graph.setdefault(reference, set())
+        node = f"cross-check {key}"
+        cross_checks[node] = CrossCheck(key, reference)
+        graph[node] = {key, reference}
+    # the slow ones first: the others then fill the gaps
+    fits = {**references, **plan.fits}
+    points = {**dict.fromkeys(references, ()), **plan.points}
+    return replace(plan, fits=fits, points=points, cross_checks=cross_checks, graph=graph)
+
+
+def _is_native(fit: FitTask) -> bool:
+    return bool(fit.order["question"]["backend"] == "native")
 
 
 def fit_key(workspace_digest: str, patch: bytes, question: Question) -> str:

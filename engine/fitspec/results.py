@@ -235,22 +235,25 @@ class Combined:
         }
 
 
-CheckOutcome = Literal["passed", "failed", "xfailed", "xpassed", "error"]
+CheckOutcome = Literal["passed", "failed", "xfailed", "xpassed", "error", "unstable"]
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """One quantity of one point against its expectation; ``outcome`` is pytest's word.
 
+    A cross-check is one, too: what pyhf finds is then the expectation, and where the two disagree
+    the outcome is ``unstable``.
+
     ``expected`` and ``actual`` are numbers, five-element bands, or booleans (``excluded``).
-    ``reason`` is the xfail reason, or why there is no actual value.
+    ``reason`` is the xfail reason, why there is no value, or what an unstable one may come from.
     """
 
     spec: str
     id: str
     quantity: str
     mu: float | None
-    expected: float | bool | Band
+    expected: float | bool | Band | None
     actual: float | bool | Band | None
     rtol: float
     atol: float
@@ -328,7 +331,8 @@ class RunReport:
     @property
     def ok(self) -> bool:
         """Every point has its numbers and every check holds."""
-        return not (self.failed_points or self.count("failed") or self.count("error"))
+        bad: tuple[CheckOutcome, ...] = ("failed", "error", "unstable")
+        return not (self.failed_points or any(self.count(outcome) for outcome in bad))
 
 
 def _numbers(name: str, value: Any) -> list[tuple[str, float]]:

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Protocol
 
 import fitspec
-from fitspec.checks import check, combine
+from fitspec.checks import check, combine, cross_check
 from fitspec.collect import Collection, collect
 from fitspec.config import cache_folder, load_config
 from fitspec.errors import NotYetError, UsageError
 from fitspec.execute import Computed, LocalPool, ResultStore, prepare, run_fits
 from fitspec.execute.local import available_cores
-from fitspec.plan import Plan, make_plan
+from fitspec.plan import Plan, make_plan, with_cross_checks
 from fitspec.results import (
     NOT_COMPUTED,
     CheckResult,
@@ -56,6 +56,7 @@ class Settings:
         backend: name of the backend.
         reuse: read the result store.
         max_failures: stop after this many failed checks and points; 0 never stops.
+        cross_check: number of random points to be fitted again by pyhf.
     """
 
     access: Access
@@ -67,6 +68,7 @@ class Settings:
     backend: str | None = None
     reuse: bool = True
     max_failures: int = 0
+    cross_check: int = 0
 
     @classmethod
     def from_config(cls, mirror: Path | None = None, *, offline: bool = False) -> Settings:
@@ -133,7 +135,7 @@ def run(
     prepare()
     collection = collect(specs, settings.access, settings.keywords)
     workers = _local_workers(specs, settings)
-    plan = make_plan(collection)
+    plan = with_cross_checks(make_plan(collection), settings.cross_check)
     environment = _environment(plan, workers)
     observer.started(
         len(collection.points),
@@ -149,7 +151,7 @@ def run(
         environment=environment,
         points=ledger.in_order(collection),
         combined=tuple(ledger.combined[c] for c in plan.combinations if c in ledger.combined),
-        checks=tuple(ledger.checks[node] for node in plan.expectations),
+        checks=ledger.checks_in_order(),
         deselected=collection.deselected,
         seconds=time.perf_counter() - start,
         interrupted=interrupted,
@@ -174,7 +176,7 @@ def _execute(
                         warned.add(fit.warning)
                         observer.warned(fit.warning)
                 failed += len(failures(points, checks))
-                failed += sum(check.outcome == "failed" for check in checks)
+                failed += sum(check.outcome in {"failed", "unstable"} for check in checks)
                 if settings.max_failures and failed >= settings.max_failures:
                     break
     except KeyboardInterrupt:
@@ -215,7 +217,8 @@ class _Ledger:
     plan: Plan
     results: dict[str, PointResult] = field(default_factory=dict)
     combined: dict[str, Combined] = field(default_factory=dict)
-    checks: dict[str, CheckResult] = field(default_factory=dict)
+    checks: dict[str, list[CheckResult]] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._sorter = TopologicalSorter(self.plan.graph)
@@ -226,6 +229,7 @@ class _Ledger:
     def settle(self, fit: Computed) -> tuple[list[PointResult], list[CheckResult]]:
         """Enter a fit's outcome; returns the points it serves and the checks it decides."""
         self._open.discard(fit.key)
+        self.outcomes[fit.key] = fit.outcome
         points = [
             PointResult(point.spec.name, point.id, point.labels, fit.outcome, fit.cached)
             for point in self.plan.points[fit.key]
@@ -242,6 +246,11 @@ class _Ledger:
         """Results in the order of collection."""
         return tuple(self.results[point.node_id] for point in collection.points)
 
+    def checks_in_order(self) -> tuple[CheckResult, ...]:
+        """Checks in the order of collection, then cross-checks."""
+        nodes = (*self.plan.expectations, *self.plan.cross_checks)
+        return tuple(result for node in nodes for result in self.checks[node])
+
     def _follow(self, done: str) -> list[CheckResult]:
         """Everything that follows from a node, combinations before their checks."""
         decided: list[CheckResult] = []
@@ -253,10 +262,17 @@ class _Ledger:
                 if node in self.plan.combinations:
                     self._combine(node)
                 else:
-                    expectation = self.plan.expectations[node]
-                    self.checks[node] = check(expectation, self._result(expectation.target.node_id))
-                    decided.append(self.checks[node])
+                    self.checks[node] = self._check(node)
+                    decided += self.checks[node]
         return decided
+
+    def _check(self, node: str) -> list[CheckResult]:
+        if node in self.plan.expectations:
+            expectation = self.plan.expectations[node]
+            return [check(expectation, self._result(expectation.target.node_id))]
+        pair = self.plan.cross_checks[node]
+        point = self.plan.points[pair.key][0]
+        return cross_check(self.results[point.node_id], self.outcomes[pair.reference])
 
     def _combine(self, node: str) -> None:
         combination = self.plan.combinations[node]

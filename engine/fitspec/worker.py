@@ -22,7 +22,13 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import orjson
 
 import fitspec
-from fitspec.errors import ExecutionError, FitspecError, PatchError, WorkspaceError
+from fitspec.errors import (
+    ConvergenceError,
+    ExecutionError,
+    FitspecError,
+    PatchError,
+    WorkspaceError,
+)
 from fitspec.histfactory import NO_OPERATIONS, apply_patch, require_consistent
 from fitspec.inference import Question, test_hypotheses
 from fitspec.results import Outcome
@@ -111,11 +117,30 @@ def _infer(background: bytes, order: PointOrder) -> Outcome:
         require_consistent(workspace, question.measurement)
         with _likelihood(background, workspace, question) as likelihood:
             return test_hypotheses(likelihood, question)
+    except ConvergenceError as error:
+        if question.backend != "native":
+            raise
+        return _second_opinion(workspace, question, error)
     except WorkspaceError as error:
         if order["patch"] == NO_OPERATIONS:
             raise
         problem = f"makes the workspace unsound: {error}"
         raise PatchError(problem, order["patch_name"]) from error
+
+
+def _second_opinion(
+    workspace: Mapping[str, Any], question: Question, reason: ConvergenceError
+) -> Outcome:
+    """Where Newton's method finds no minimum, pyhf's model with minuit may."""
+    from fitspec.inference.backends.pyhf import open_likelihood
+
+    other = replace(question, backend="pyhf", tensor="numpy", optimizer="minuit")
+    try:
+        with open_likelihood(workspace, other) as likelihood:
+            outcome = test_hypotheses(likelihood, other)
+    except FitspecError as error:
+        raise ConvergenceError(f"{reason}; and pyhf with minuit: {error}") from error
+    return replace(outcome, notes=(*outcome.notes, f"fitted by pyhf with minuit, since {reason}"))
 
 
 @contextlib.contextmanager

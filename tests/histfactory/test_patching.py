@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import pickle
@@ -14,6 +15,7 @@ import pyhf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import workspaces_and_patches
 
 from fitspec.errors import PatchError
 from fitspec.histfactory import apply_patch
@@ -22,7 +24,8 @@ Workspace = dict[str, Any]
 Operation = dict[str, Any]
 SAMPLES = "/channels/0/samples"
 POINTERS = [
-    "/channels", "/channels/0", "/channels/1", "/channels/2", "/channels/-", "/channels/x",
+    "/channels", "/channels/0", "/channels/1", "/channels/1/x", "/channels/3", "/channels/-",
+    "/channels/x",
     SAMPLES, f"{SAMPLES}/0", f"{SAMPLES}/-", f"{SAMPLES}/0/data/1", f"{SAMPLES}/0/modifiers/0/data",
     f"{SAMPLES}/0/name", f"{SAMPLES}/0/name/x", "/version", "/new", "/new/a", "/a~1b", "/a~0b",
     "/measurements/0/config/parameters/-", "x", "/~2",
@@ -85,7 +88,11 @@ def plain() -> Workspace:
     """A workspace for properties; not to be changed."""
     sample = {"name": "bkg", "data": [50.0, 30.0], "modifiers": [{"name": "s", "data": None}]}
     return {
-        "channels": [{"name": "SR", "samples": [sample]}, {"name": "CR", "samples": []}],
+        "channels": [
+            {"name": "SR", "samples": [sample]},
+            {"name": "CR", "samples": []},
+            {"name": "VR", "samples": []},
+        ],
         "observations": [{"name": "SR", "data": [52.0, 33.0]}],
         "measurements": [{"name": "m", "config": {"poi": "mu", "parameters": []}}],
         "version": "1.0.0",
@@ -115,16 +122,70 @@ def test_any_patch_gives_what_jsonpatch_gives_or_is_refused_like_there(
         assert apply(plain, *patch) == expected
 
 
-def test_the_background_is_untouched_and_every_result_is_fresh(
+@settings(deadline=None, max_examples=400)
+@given(patch=st.lists(operations, max_size=4))
+def test_the_background_stays_as_it_is_whatever_the_patch(
+    patch: list[Operation], plain: Workspace
+) -> None:
+    before = copy.deepcopy(plain)
+    with contextlib.suppress(PatchError):
+        apply(plain, *patch)
+    assert plain == before
+
+
+@settings(deadline=None)
+@given(workspaces_and_patches())
+def test_a_signal_patch_shares_with_the_background_what_it_does_not_touch(
+    drawn: tuple[Workspace, list[Operation]],
+) -> None:
+    background, patch = drawn
+    before = copy.deepcopy(background)
+    patched = apply(background, *patch)
+    assert patched == jsonpatch.apply_patch(background, patch)
+    assert background == before
+
+    touched = {tuple(op["path"].split("/")[2:5:2]) for op in patch if "/modifiers/" in op["path"]}
+    shared = {id(sample) for channel in patched["channels"] for sample in channel["samples"]}
+    gone = [op["path"].split("/")[2] for op in patch if op["op"] == "remove"]
+    for i, channel in enumerate(background["channels"]):
+        for j, sample in enumerate(channel["samples"]):
+            alone = str(i) not in gone and (str(i), str(j)) not in touched
+            assert (id(sample) in shared) == alone
+    assert patched["observations"] is background["observations"]
+    reconfigured = any(op["path"].startswith("/measurements") for op in patch)
+    assert (patched["measurements"] is background["measurements"]) == (not reconfigured)
+
+
+def test_several_patches_of_one_background_know_nothing_of_each_other(
     background: Workspace, make_patch: Callable[..., list[Operation]]
 ) -> None:
-    raw = json.dumps(background).encode()
-    before = bytes(raw)
-    patch = json.dumps(make_patch([5.0, 8.0])).encode()
-    first, second = (apply_patch(raw, patch, "signal") for _ in range(2))
-    first["channels"].clear()
-    assert second == jsonpatch.apply_patch(background, patch.decode())
-    assert raw == before
+    first = apply(background, *make_patch([5.0, 8.0]))
+    second = apply(background, *make_patch([1.0, 2.0]))
+    assert [s["data"] for s in first["channels"][0]["samples"]] == [[50.0, 30.0], [5.0, 8.0]]
+    assert [s["data"] for s in second["channels"][0]["samples"]] == [[50.0, 30.0], [1.0, 2.0]]
+    assert first["channels"][1] is second["channels"][1] is background["channels"][1]
+
+
+def test_what_a_patch_copies_or_moves_and_then_changes_is_not_shared(background: Workspace) -> None:
+    before = copy.deepcopy(background)
+    patch = [
+        operation("copy", "/channels/1/samples/-", **{"from": f"{SAMPLES}/0"}),
+        operation("replace", "/channels/1/samples/1/data/0", value=-1.0),
+        operation("move", "/moved", **{"from": f"{SAMPLES}/0"}),
+        operation("replace", "/moved/data/1", value=-2.0),
+    ]
+    assert apply(background, *patch) == jsonpatch.apply_patch(background, patch)
+    assert background == before
+
+
+def test_a_move_within_a_list_changes_nothing_of_the_background(plain: Workspace) -> None:
+    """Once the first channel is gone, the third one is /channels/1."""
+    before = copy.deepcopy(plain)
+    patch = [operation("move", "/channels/1/moved", **{"from": "/channels/0"})]
+    patched = apply(plain, *patch)
+    assert patched == jsonpatch.apply_patch(plain, patch)
+    assert patched["channels"][1] == {"name": "VR", "samples": [], "moved": plain["channels"][0]}
+    assert plain == before
 
 
 def test_pyhf_accepts_the_patched_workspace(
@@ -218,15 +279,18 @@ def test_the_error_survives_the_way_back_from_a_worker(background: Workspace) ->
 )
 def test_what_is_no_patch_is_refused(patch: bytes, problem: str, background: Workspace) -> None:
     with pytest.raises(PatchError) as caught:
-        apply_patch(json.dumps(background).encode(), patch, "signal")
+        apply_patch(background, patch, "signal")
     assert str(caught.value).startswith(f"patch 'signal': {problem}")
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_a_value_nested_too_deeply_is_refused(background: Workspace) -> None:
-    patch = b'[{"op": "add", "path": "/x", "value": ' + b"[" * 1000 + b"]" * 1000 + b"}]"
-    with pytest.raises(PatchError, match="operation 0 'add' /x: cannot be applied: "):
-        apply_patch(json.dumps(background).encode(), patch, "signal")
+def test_a_value_nested_too_deeply_to_be_copied_is_refused(background: Workspace) -> None:
+    deep = b"[" * 1000 + b"]" * 1000
+    add = b'{"op": "add", "path": "/x", "value": ' + deep + b"}"
+    for bad in (b'{"op": "copy", "path": "/y", "from": "/x"}',
+                b'{"op": "move", "path": "/y", "from": "/x"}'):  # fmt: skip
+        with pytest.raises(PatchError, match=r"operation 1 '\w+' /y: cannot be applied: "):
+            apply_patch(background, b"[" + add + b"," + bad + b"]", "signal")
 
 
 @pytest.mark.parametrize(

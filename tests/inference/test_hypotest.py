@@ -2,64 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
+from gaussian import Gaussian, Stuck, TwoMinima, question
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
 from fitspec.errors import InferenceError
-from fitspec.inference import Question
 from fitspec.inference import test_hypotheses as run_tests  # pytest would collect the name itself
-from fitspec.inference.hypotest import SLACK
 from fitspec.inference.likelihood import Minimum
-
-
-@dataclass
-class Gaussian:
-    """-2 ln L(mu) = ((data - mu) / sigma)^2: one measurement of mu itself."""
-
-    observed: float
-    sigma: float = 1.0
-    poi_bounds: tuple[float, float] = (-10.0, 10.0)
-    calls: list[tuple[float, float | None, Any]] = field(default_factory=list)
-
-    def fit(self, data: float, mu: float | None = None, start: Any = None) -> Minimum:
-        self.calls.append((data, mu, start))
-        low, high = self.poi_bounds
-        poi = min(max(data, low), high) if mu is None else mu
-        return self.minimum(poi, data)
-
-    def minimum(self, poi: float, data: float) -> Minimum:
-        twice_nll = ((data - poi) / self.sigma) ** 2
-        return Minimum(poi, poi, twice_nll, iterations=3, edm=1e-9)
-
-    def asimov(self, parameters: float) -> float:
-        return parameters
-
-
-@dataclass
-class Stuck(Gaussian):
-    """Its free fit to some data stops at a wrong place, unless it starts well."""
-
-    stuck: Callable[[float], bool] = lambda data: True
-    stops_at: float = 8.0
-    for_good: bool = False
-
-    def fit(self, data: float, mu: float | None = None, start: Any = None) -> Minimum:
-        minimum = super().fit(data, mu, start)
-        if mu is None and self.stuck(data) and (start is None or self.for_good):
-            return self.minimum(self.stops_at, data)
-        return minimum
-
-
-def question(*mus: float, test_statistic: str = "qtilde") -> Question:
-    return Question("measurement", mus, test_statistic, "code4", "code4p", "pyhf", "numpy", "scipy")
-
 
 SIGMA = st.floats(0.3, 3)
 MU = st.floats(0.1, 5)
@@ -135,20 +89,25 @@ def test_tests_come_in_the_order_of_the_question():
     assert outcome.status == "ok"
 
 
-def test_every_fit_is_done_once_and_reported():
-    likelihood = Gaussian(-0.5)
+def test_every_fit_that_counts_is_reported_once():
+    fits = run_tests(Gaussian(-0.5), question(1.0, 2.0)).fits
 
-    outcome = run_tests(likelihood, question(1.0, 2.0))
+    assert {(fit.data, fit.kind, fit.mu) for fit in fits} == {
+        ("observed", "free", None), ("observed", "conditional", 0.0),
+        ("observed", "conditional", 1.0), ("observed", "conditional", 2.0),
+        ("asimov", "free", None),
+        ("asimov", "conditional", 1.0), ("asimov", "conditional", 2.0),
+    }  # fmt: skip
+    assert len(fits) == 7
+    assert {(fit.converged, fit.iterations, fit.edm) for fit in fits} == {(True, 3, 1e-9)}
 
-    reported = [(fit.data, fit.kind, fit.mu) for fit in outcome.fits]
-    assert sorted(reported, key=str) == sorted(set(reported), key=str)
-    free = 2
-    assert len(likelihood.calls) == free + 2 * (
-        len(reported) - free
-    )  # two starts a conditional fit
-    assert ("observed", "conditional", 0.0) in reported
-    assert ("asimov", "free", None) in reported
-    assert {(fit.converged, fit.iterations, fit.edm) for fit in outcome.fits} == {(True, 3, 1e-9)}
+
+def test_parameters_at_their_bounds_are_reported():
+    fits = run_tests(Gaussian(-0.5, poi_bounds=(0.0, 10.0)), question(1.0)).fits
+
+    at_bounds = {(fit.data, fit.mu): fit.at_bounds for fit in fits}
+    assert at_bounds["observed", None] == ("mu",)
+    assert at_bounds["observed", 1.0] == ()
 
 
 @pytest.mark.parametrize("mu", [-0.1, 10.1], ids=["below", "above"])
@@ -168,84 +127,22 @@ def test_the_background_only_fit_must_be_possible():
         run_tests(Gaussian(1.0, poi_bounds=(0.5, 3.0)), question(1.0))
 
 
-@dataclass
-class TwoMinima(Gaussian):
-    """Conditional fits from the measurement's starting values end in a higher minimum, or fail."""
-
-    failing: bool = False
-
-    def fit(self, data: float, mu: float | None = None, start: Any = None) -> Minimum:
-        found = super().fit(data, mu, start)
-        if mu is None or start is not None:
-            return found
-        if self.failing:
-            raise InferenceError("did not converge")
-        return replace(found, twice_nll=found.twice_nll + 2.5)
-
-
-def test_of_two_minima_the_lower_is_used_and_noted():
-    outcome = run_tests(TwoMinima(0.5), question(1.0))
-
-    assert outcome.tests == run_tests(Gaussian(0.5), question(1.0)).tests
-    assert outcome.notes[1] == (
-        "the fit to observed data at mu = 1 has several minima: two starts ended 2.5 apart; "
-        "the lower one is used"
-    )
-
-
-def test_one_start_that_does_not_converge_is_no_error():
-    outcome = run_tests(TwoMinima(0.5, failing=True), question(1.0))
-
-    assert outcome.tests == run_tests(Gaussian(0.5), question(1.0)).tests
-    assert outcome.notes == ()
-
-
-def test_a_free_fit_that_stops_too_high_is_done_again_and_noted():
-    likelihood = Stuck(0.5)
-
+@pytest.mark.parametrize("likelihood", [TwoMinima(0.5), TwoMinima(0.5, failing=True), Stuck(0.5)])
+def test_fits_that_one_start_leads_astray_change_no_number(likelihood):
     outcome = run_tests(likelihood, question(1.0))
 
     assert outcome.tests == run_tests(Gaussian(0.5), question(1.0)).tests
     assert outcome.mu_hat == 0.5
-    assert outcome.notes == (
-        "the free fit to observed data stopped 56 above the fit at mu = 1, a local minimum; "
-        "it was done again from there",
-    )
-    assert (0.5, None, 1.0) in likelihood.calls
 
 
-def test_the_free_fit_to_asimov_data_starts_from_the_parameters_that_made_them():
-    likelihood = Gaussian(0.5)
-
-    run_tests(likelihood, question(1.0))
-
-    asimov_data = background_parameters = 0.0
-    assert (asimov_data, None, background_parameters) in likelihood.calls
-
-
-def test_a_free_fit_above_the_background_only_fit_is_done_again():
-    # it stops below the tested point, but above the fit at mu = 0, which is known already
-    likelihood = Stuck(0.1, stuck=lambda data: data == 0.1, stops_at=0.8)
-
-    outcome = run_tests(likelihood, question(5.0))
-
-    assert outcome.tests == run_tests(Gaussian(0.1), question(5.0)).tests
-    assert "mu = 0, a local minimum" in outcome.notes[0]
-
-
-def test_a_free_fit_within_the_slack_is_left_alone():
-    slightly_off = 0.5 - math.sqrt(0.25 + SLACK / 2)
-    likelihood = Stuck(0.5, stuck=lambda data: data == 0.5, stops_at=slightly_off)
-
-    outcome = run_tests(likelihood, question(1.0))
-
-    assert outcome.notes == ()
-    assert outcome.mu_hat == slightly_off
-
-
-def test_a_free_fit_that_stays_too_high_is_an_error():
-    with pytest.raises(InferenceError, match=r"free fit to observed data stays above .* mu = 1;"):
-        run_tests(Stuck(0.7, for_good=True), question(1.0))
+def test_what_happened_to_the_fits_is_noted_observed_first():
+    assert [
+        note.partition(" has ")[0] for note in run_tests(TwoMinima(0.5), question(1.0)).notes
+    ] == [
+        "the fit to observed data at mu = 0",
+        "the fit to observed data at mu = 1",
+        "the fit to asimov data at mu = 1",
+    ]
 
 
 def test_a_signal_that_changes_nothing_is_an_error_not_a_limit():
@@ -258,3 +155,71 @@ def test_a_signal_that_changes_nothing_is_an_error_not_a_limit():
 
     with pytest.raises(InferenceError, match="signal and background predict the same"):
         run_tests(Flat(0.5), question(1.0))
+
+
+# ---- discovery ----
+
+
+@settings(deadline=None)
+@given(x=st.floats(-5, 5), sigma=SIGMA)
+def test_q0_is_that_of_eq_12_and_p0_its_tail(x, sigma):
+    outcome = run_tests(Gaussian(x, sigma), question(test_statistic="q0"))
+
+    significance = max(x, 0.0) / sigma
+    assert outcome.discovery.q0 == pytest.approx(significance**2, rel=1e-9, abs=1e-12)
+    assert outcome.discovery.significance == pytest.approx(significance, rel=1e-9, abs=1e-6)
+    assert outcome.p0 == outcome.discovery.p0
+    assert outcome.p0 == pytest.approx(1 - norm.cdf(significance), rel=1e-6)
+    assert outcome.tests == ()
+    assert outcome.mu_hat == x
+
+
+@settings(deadline=None)
+@given(x=st.floats(-5, 5), sigma=SIGMA)
+def test_the_expected_p0_is_that_of_a_signal_of_strength_1(x, sigma):
+    discovery = run_tests(Gaussian(x, sigma), question(test_statistic="q0")).discovery
+
+    assert discovery.q0_asimov == pytest.approx(1 / sigma**2)
+    expected = [norm.sf(1 / sigma - n) for n in (-2, -1, 0, 1, 2)]
+    assert discovery.p0_exp == pytest.approx(expected, rel=1e-9)
+    assert all(low < high for low, high in pairwise(discovery.p0_exp))
+
+
+def test_the_median_expected_p0_is_the_one_observed_on_asimov_data():
+    discovery = run_tests(Gaussian(1.0, 0.4), question(test_statistic="q0")).discovery
+
+    assert discovery.p0 == discovery.p0_exp[2]
+
+
+@pytest.mark.parametrize("x", [-0.5, 0.0, -4.0])
+def test_a_deficit_is_no_discovery(x):
+    for bounds in [(-10.0, 10.0), (0.0, 10.0)]:
+        discovery = run_tests(
+            Gaussian(x, poi_bounds=bounds), question(test_statistic="q0")
+        ).discovery
+
+        assert (discovery.q0, discovery.significance, discovery.p0) == (0.0, 0.0, 0.5)
+
+
+def test_where_no_discovery_is_asked_for_there_is_none():
+    outcome = run_tests(Gaussian(3.0), question(1.0))
+
+    assert outcome.discovery is None
+    assert outcome.p0 is None
+
+
+def test_a_discovery_needs_the_fits_at_0_and_1_whatever_mu_is_tested():
+    fits = run_tests(Gaussian(0.7), question(3.0, test_statistic="q0")).fits
+
+    assert [(fit.data, fit.mu) for fit in fits] == [
+        ("observed", None), ("observed", 1.0), ("observed", 0.0),
+        ("asimov", None), ("asimov", 0.0),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("bounds", "mu"), [((0.5, 3.0), 0), ((0.0, 0.9), 1)], ids=["no background", "no signal"]
+)
+def test_a_discovery_outside_the_bounds_of_the_poi_is_an_error(bounds, mu):
+    with pytest.raises(InferenceError, match=f"mu = {mu} is outside the POI's bounds"):
+        run_tests(Gaussian(0.7, poi_bounds=bounds), question(test_statistic="q0"))

@@ -26,6 +26,12 @@ TINY = 1e-60
 """Stands for a factor of exactly 0, so that a product can be divided by it again: small enough to
 be nothing in a sum, large enough that the product of several is still a number."""
 
+NOTHING = 1e-50
+"""Fewer events than this are expected only where such factors leave none."""
+
+NOTHING = 1e-30
+"""Expected events below this are none: what is left of a sample whose factor is 0."""
+
 
 @dataclass(frozen=True, slots=True)
 class Data:
@@ -110,7 +116,8 @@ class Likelihood:
 
     def expected(self, theta: Array) -> Array:
         """(B,) expected events at parameters (P,)."""
-        return self._rates(theta, None).bins
+        bins = self._rates(theta, None).bins
+        return np.where(np.abs(bins) < NOTHING, 0.0, bins)
 
     def value(self, theta: Array, data: Data) -> float:
         """-ln L at parameters (P,); infinite where something impossible is observed."""
@@ -213,7 +220,7 @@ class Likelihood:
     def _value(self, theta: Array, data: Data, bins: Array) -> float:
         p = self.model.parameters
         events = data.main > 0
-        if (bins[events] <= TINY).any():
+        if (bins[events] <= NOTHING).any():
             return math.inf
         value = bins.sum() - (data.main[events] * np.log(bins[events])).sum()
         value += 0.5 * (self._precision * (theta - data.auxiliary) ** 2).sum()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotrs
 
-from fitspec.errors import InferenceError
+from fitspec.errors import ConvergenceError, InferenceError
 from fitspec.histfactory.interpolation import Array
 from fitspec.histfactory.likelihood import Data, Expansion, Flags, Likelihood
 
@@ -57,7 +57,8 @@ def minimise(likelihood: Likelihood, data: Data, start: Array, fixed: Flags) -> 
         fixed: (P,) parameters that keep their starting values, whatever their bounds.
 
     Raises:
-        InferenceError: the function is not finite at the start, or nothing converged.
+        InferenceError: the function is not finite at the start.
+        ConvergenceError: there is no minimum to be found from there.
     """
     return _Descent(likelihood, data, start, fixed).run()
 
@@ -96,7 +97,7 @@ class _Descent:
         self._steps = 0
         self._move(np.clip(start, self._low, self._high))
         if not math.isfinite(self._value):
-            raise InferenceError("the likelihood is 0 at its starting values")
+            raise InferenceError(f"the likelihood is 0 at the start{self._impossible_bin()}")
         self._noise = 1e-14 * (abs(self._value) + abs(data.constant))
 
     def run(self) -> Found:
@@ -115,8 +116,19 @@ class _Descent:
             if self._steps == before and not self._search(newton):
                 if newton.edm <= STALLED:
                     return self._found(newton.edm)
-                raise InferenceError(f"no way down at a distance of {newton.edm:.2g}")
-        raise InferenceError(f"no minimum after {MAX_STEPS} steps")
+                raise ConvergenceError(f"no way down at a distance of {newton.edm:.2g}")
+        raise ConvergenceError(f"no minimum after {MAX_STEPS} steps")
+
+    def _impossible_bin(self) -> str:
+        """Which events can never be, if that is why the likelihood is 0."""
+        expected = self._likelihood.expected(self._theta)
+        for b in np.flatnonzero((self._data.main > 0) & (expected <= 0)):
+            channel, index = self._likelihood.model.bins[b]
+            return (
+                f": bin {index} of channel {channel!r} has {self._data.main[b]:g} events, "
+                f"but expects {expected[b]:.3g}"
+            )
+        return ""
 
     def _found(self, edm: float) -> Found:
         held = ~self._free(self._gradient) & (self._low < self._high)

@@ -6,7 +6,8 @@ background, so what it costs is its own samples and the putting together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,9 +86,10 @@ class Compiler:
     def __init__(self, background: Mapping[str, Any]) -> None:
         self._background = background  # keeps the samples alive, and so their ids unique
         self._samples: dict[int, Sample] = {}
-        for channel in background["channels"]:
-            for sample in channel["samples"]:
-                self._samples[id(sample)] = compile_sample(sample, channel["name"])
+        with _workspace_errors():
+            for channel in background["channels"]:
+                for sample in channel["samples"]:
+                    self._samples[id(sample)] = compile_sample(sample, channel["name"])
 
     def compile(self, workspace: Mapping[str, Any], measurement: str) -> Model:
         """The model of a (patched) workspace.
@@ -99,13 +101,13 @@ class Compiler:
         Raises:
             WorkspaceError: naming the modifier, sample or parameter that makes no sense.
         """
-        try:
+        with _workspace_errors():
             return self._compile(workspace, measurement)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise WorkspaceError(f"it is no HistFactory workspace: {error!r}") from error
 
     def _compile(self, workspace: Mapping[str, Any], measurement: str) -> Model:
-        config = next(m["config"] for m in workspace["measurements"] if m["name"] == measurement)
+        configs = {m["name"]: m["config"] for m in workspace["measurements"]}
+        if measurement not in configs:
+            raise WorkspaceError(f"it has no measurement {measurement!r}")
         observed = {o["name"]: o["data"] for o in workspace["observations"]}
         channels = sorted(workspace["channels"], key=lambda channel: str(channel["name"]))
         layout = _Layout()
@@ -115,7 +117,7 @@ class Compiler:
                 for sample in channel["samples"]
             ]
             layout.add(channel["name"], samples, observed[channel["name"]])
-        return layout.model(config)
+        return layout.model(configs[measurement])
 
 
 class _Layout:
@@ -130,6 +132,8 @@ class _Layout:
 
     def add(self, channel: str, samples: Sequence[Sample], observed: Sequence[float]) -> None:
         """The next channel."""
+        if not samples:
+            raise WorkspaceError(f"channel {channel!r} has no samples")
         start = len(self._observed)
         for sample in samples:
             self._samples.append((channel, sample, start))
@@ -153,11 +157,11 @@ class _Layout:
         for name in order:
             rows[name] = row
             row += len(sets[name])
-        parameters = Parameters.of([sets[name] for name in order])
+        poi = _poi_row(config["poi"], sets, rows)
         arrays = self._arrays(rows, ranges)
         return Model(
-            parameters=parameters,
-            poi=_poi_row(config["poi"], sets, rows),
+            parameters=Parameters.of([sets[name] for name in order]),
+            poi=poi,
             observed=np.array(self._observed, dtype=float),
             bins=self._bins,
             additive=ranges["additive"],
@@ -253,6 +257,15 @@ class _Layout:
             "coefficients": coefficients,
             "scaled": scaled[:, order],
         }
+
+
+@contextlib.contextmanager
+def _workspace_errors() -> Iterator[None]:
+    """What goes wrong with a workspace that is none is its own fault."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise WorkspaceError(f"it is no HistFactory workspace: {error!r}") from error
 
 
 def _poi_row(poi: str, sets: Mapping[str, ParameterSet], rows: Mapping[str, int]) -> int:

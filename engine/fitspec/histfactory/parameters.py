@@ -16,7 +16,8 @@ from fitspec.histfactory.samples import ALPHA
 
 NORMAL, POISSON = "normal", "poisson"
 GAMMA_BOUNDS = (1e-10, 10.0)
-_CONFIGURABLE = ("inits", "bounds", "auxdata", "sigmas", "factors")
+_REQUIRED = ("inits", "bounds", "auxdata", "sigmas")  # of a luminosity
+_CONFIGURABLE = (*_REQUIRED, "factors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,10 @@ def configured(default: ParameterSet, config: Mapping[str, Any] | None) -> Param
             raise WorkspaceError(
                 f"its measurement gives {len(values)} {key} of {default.name!r}, which has {n}"
             )
+    missing = [key for key in _REQUIRED if key not in given] if not default.inits else []
+    if missing:
+        what = ", ".join(missing)
+        raise WorkspaceError(f"its measurement has no {what} for {default.name!r}, a luminosity")
     fixed = config.get("fixed", default.fixed)
     complete = ParameterSet(
         name=default.name,
@@ -168,9 +173,6 @@ def configured(default: ParameterSet, config: Mapping[str, Any] | None) -> Param
         auxdata=given.get("auxdata", default.auxdata),
         widths=given.get("sigmas", given.get("factors", default.widths)),
     )
-    for key in ("inits", "bounds", "auxdata"):
-        if default.name in config and not getattr(complete, key):
-            raise WorkspaceError(f"its measurement has no {key} for {default.name!r}, a luminosity")
     if default.constraint == NORMAL and any(sigma <= 0 for sigma in complete.widths):
         raise WorkspaceError(f"its measurement gives {default.name!r} a sigma that is not positive")
     return complete

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import textwrap
 from collections.abc import Mapping
 from typing import Any
@@ -73,8 +74,10 @@ def _apply_operation(
     if any(_is_protected(pointer) for pointer in _changed(operation)):
         problem = "changes the observed data, which no signal hypothesis may do"
         raise PatchError(problem, name, where, path)
-    large = operation.get("op") in {"add", "replace"} and "value" in operation
+    large = operation.get("op") in ("add", "replace") and "value" in operation
     try:
+        if operation.get("op") == "move":  # its target may be another one once its source is gone
+            content.update(copy.deepcopy(content))
         # the library would copy the value through and through, which costs more than all the rest
         light = {**operation, "value": None} if large else operation
         jsonpatch.JsonPatch([light]).apply(content, in_place=True)

@@ -154,4 +154,3 @@ def _require_bins(found: int, nominal: Array, name: str, where: str) -> None:
         raise WorkspaceError(
             f"modifier {name!r} of {where} has {found} bins, the sample {len(nominal)}"
         )
-

@@ -20,8 +20,8 @@ def test_hypotheses(likelihood: Likelihood, question: Question) -> Outcome:
     pyhf: of the background-only fit for limits, of the fit at POI 1 for a discovery.
 
     Raises:
-        InferenceError: a POI value outside its bounds, a fit that did not converge, or fits that
-            contradict each other.
+        InferenceError: a POI value outside its bounds, or a test without any power.
+        ConvergenceError: a fit that did not converge, or fits that contradict each other.
     """
     discovery = question.test_statistic == "q0"
     tested, truth = ([0.0], 1.0) if discovery else (list(question.mus), 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from fitspec.errors import InferenceError
+from fitspec.errors import ConvergenceError, InferenceError
 from fitspec.inference.likelihood import DataName, Likelihood, Minimum
 from fitspec.results import FitResult
 
@@ -61,7 +61,7 @@ class Profile:
         if self._truth is None or self.free.twice_nll > lowest.twice_nll + SLACK:
             self.free = self._lowest(None, [lowest.parameters], self.free)
         if self.free.twice_nll > lowest.twice_nll + SLACK:
-            raise InferenceError(
+            raise ConvergenceError(
                 f"the free fit to {self._name} data stays above the fit at mu = {lowest_mu:g}",
                 "try another optimizer",
             )

@@ -35,6 +35,7 @@ def summary(report: RunReport) -> dict[str, Any]:
         "failed": report.count("failed"),
         "xfailed": report.count("xfailed"),
         "xpassed": report.count("xpassed"),
+        "unstable": report.count("unstable"),
         "errors": len(report.failed_points) - report.not_computed,
         "not_computed": report.not_computed,
         "points": len(report.points),

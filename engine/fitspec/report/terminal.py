@@ -70,7 +70,7 @@ class TerminalReport:
 
     def settled(self, points: Sequence[PointResult], checks: Sequence[CheckResult]) -> None:
         """Points are done: a dot each, a step of the bar, or a line."""
-        marks = {(c.spec, c.id): "F" for c in checks if c.outcome == "failed"}
+        marks = {(c.spec, c.id): "F" for c in checks if c.outcome in {"failed", "unstable"}}
         marks |= {(point.spec, point.id): "E" for point in failures(points, checks)}
         for point in points:
             if self._verbosity > 0:
@@ -170,15 +170,21 @@ class TerminalReport:
                 self._print(f"... and {counted(len(points) - len(shown), 'point')} more: {reason}")
 
     def _failed_checks(self, report: RunReport) -> None:
-        failed = [check for check in report.checks if check.outcome == "failed"]
+        failed = [check for check in report.checks if check.outcome in {"failed", "unstable"}]
         if failed:
             self._rule("FAILURES")
         for check in failed:
             at_mu = "" if check.mu is None else f" at mu = {check.mu:g}"
-            self._print(Text(f"{check.node_id}{at_mu}", style="bold"))
+            verdict = ": unstable" if check.outcome == "unstable" else ""
+            self._print(Text(f"{check.node_id}{at_mu}{verdict}", style="bold"))
             self._print_table(_comparison(check))
             if check.source:
                 self._print(f"  source: {check.source}")
+            if check.outcome == "unstable" and check.reason:
+                self._print(f"  {check.reason}")
+        not_compared = [c for c in report.checks if c.outcome == "error" and c.expected is None]
+        for check in not_compared:
+            self._print(f"{check.node_id}: no cross-check: {check.reason}")
 
     def _xfailed_checks(self, report: RunReport) -> None:
         known = [c for c in report.checks if c.outcome in {"xfailed", "xpassed"}]
@@ -187,7 +193,7 @@ class TerminalReport:
                 self._print(f"{check.outcome}: {check.node_id}: {check.reason}")
 
     def _summary(self, report: RunReport) -> None:
-        outcomes: tuple[CheckOutcome, ...] = ("failed", "passed", "xfailed", "xpassed")
+        outcomes: tuple[CheckOutcome, ...] = ("failed", "unstable", "passed", "xfailed", "xpassed")
         parts = [f"{n} {outcome}" for outcome in outcomes if (n := report.count(outcome))]
         not_computed = report.not_computed
         errors = len(report.failed_points) - not_computed
@@ -270,7 +276,7 @@ def _comparison(check: CheckResult) -> Table:
     table = Table(box=None, pad_edge=False, header_style="")
     for column in ("", "expected", "actual", "rel. diff.", "allowed"):
         table.add_column(column, justify="right", no_wrap=True)
-    if isinstance(check.expected, bool) or check.actual is None:
+    if isinstance(check.expected, bool) or check.expected is None or check.actual is None:
         table.add_row("", str(check.expected), str(check.actual))
         return table
     expected, actual = as_band(check.expected), as_band(check.actual)

@@ -51,7 +51,7 @@ class NativeLikelihood:
             found = minimise(self._likelihood, data, theta, fixed)
         except InferenceError as error:
             what = "the free fit" if mu is None else f"the fit at mu = {mu:g}"
-            raise InferenceError(f"{what} did not converge: {error}") from error
+            raise type(error)(f"{what} did not converge: {error}") from error
         names = self._parameters.names
         return Minimum(
             parameters=found.theta,

@@ -7,13 +7,16 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from fitspec.errors import InferenceError, MissingExtraError
+from fitspec.errors import ConvergenceError, InferenceError, MissingExtraError
 from fitspec.inference.likelihood import Minimum
 from fitspec.inference.question import Question
 
 MAX_ITERATIONS = 100_000
-MINUIT_TOLERANCE = 0.1
-"""Both are pyhf's defaults, made explicit."""
+"""pyhf's default, made explicit."""
+
+MINUIT_TOLERANCE = 1e-4
+"""Minuit stops at a distance of 0.002 times this, in -2 ln L. At pyhf's 0.1 a weak signal of the
+published sbottom likelihoods gets CLs 0.9966 instead of 0.9978; this costs no more time."""
 
 SCIPY_TOLERANCE = 1e-8
 """In -2 ln L. At SLSQP's own 1e-6 a fit can stop early on a flat direction: a weak signal of the
@@ -83,7 +86,7 @@ class PyhfLikelihood:
             raise InferenceError(f"pyhf cannot fit the model: {_first_line(error)}") from error
         except pyhf.exceptions.FailedMinimization as error:
             what = "the free fit" if mu is None else f"the fit at mu = {mu:g}"
-            raise InferenceError(
+            raise ConvergenceError(
                 f"{what} did not converge: {_first_line(error)}", 'try optimizer = "minuit"'
             ) from error
         parameters, twice_nll, details = found
