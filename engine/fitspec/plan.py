@@ -41,6 +41,11 @@ class FitTask:
     background: Background
     order: PointOrder
 
+    @property
+    def quick(self) -> bool:
+        """The native backend needs milliseconds for it, pyhf seconds."""
+        return bool(self.order["question"]["backend"] == "native")
+
 
 @dataclass(frozen=True)
 class CrossCheck:
@@ -115,7 +120,7 @@ def with_cross_checks(plan: Plan, number: int) -> Plan:
         plan: with the fits to choose from, those of the native backend.
         number: how many; all if there are fewer.
     """
-    native = [key for key, fit in plan.fits.items() if _is_native(fit)]
+    native = [key for key, fit in plan.fits.items() if fit.quick]
     chosen = random.SystemRandom().sample(native, min(number, len(native)))
     references: dict[str, FitTask] = {}
     cross_checks: dict[str, CrossCheck] = {}
@@ -134,10 +139,6 @@ def with_cross_checks(plan: Plan, number: int) -> Plan:
     fits = {**references, **plan.fits}
     points = {**dict.fromkeys(references, ()), **plan.points}
     return replace(plan, fits=fits, points=points, cross_checks=cross_checks, graph=graph)
-
-
-def _is_native(fit: FitTask) -> bool:
-    return bool(fit.order["question"]["backend"] == "native")
 
 
 def fit_key(workspace_digest: str, patch: bytes, question: Question) -> str:
@@ -168,7 +169,7 @@ def _question(spec: SpecFile, measurement: str) -> Question:
     asked = spec.spec
     return Question(
         measurement=measurement,
-        mus=asked.poi.values,
+        mus=asked.tested,
         test_statistic=asked.inference.test_statistic,
         normsys=asked.inference.interpcodes.normsys,
         histosys=asked.inference.interpcodes.histosys,

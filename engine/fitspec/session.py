@@ -318,7 +318,10 @@ def _local_workers(specs: Sequence[SpecFile], settings: Settings) -> int:
 
 def _environment(plan: Plan, workers: int) -> dict[str, str]:
     questions = [fit.order["question"] for fit in plan.fits.values()]
-    backends = {f"{q['backend']} ({q['tensor']}, {q['optimizer']})" for q in questions}
+    backends = {
+        f"pyhf ({q['tensor']}, {q['optimizer']})" if q["backend"] == "pyhf" else q["backend"]
+        for q in questions
+    }
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -336,7 +336,11 @@ SPECS = table(
     ),
     backend=st.one_of(
         table({"name": st.just("native")}),
-        table(tensor=st.just("jax"), optimizer=st.sampled_from(["scipy", "minuit"])),
+        table(
+            {"name": st.just("pyhf")},
+            tensor=st.just("jax"),
+            optimizer=st.sampled_from(["scipy", "minuit"]),
+        ),
     ),
     endpoint=st.one_of(
         table(kind=NAMES, workers=st.just("auto") | st.integers(1, 64), name=NAMES),
@@ -351,8 +355,15 @@ SPECS = table(
 )
 
 
+def without_contradiction(data: dict[str, Any]) -> dict[str, Any]:
+    """q0 tests 0 alone, and there is nothing to combine by."""
+    if data.get("inference", {}).get("test_statistic") == "q0":
+        return {key: value for key, value in data.items() if key not in {"poi", "combine"}}
+    return data
+
+
 @settings(deadline=None)
-@given(SPECS)
+@given(SPECS.map(without_contradiction))
 def test_a_valid_specification_survives_a_round_trip_through_toml(data: dict[str, Any]) -> None:
     written = Spec.model_validate(data)
     text = tomlkit.dumps(written.model_dump(mode="json", exclude_unset=True))
@@ -384,3 +395,23 @@ def test_the_json_schema_refuses_unknown_keys(name: str) -> None:
 
 def test_the_json_schema_refuses_unknown_tables() -> None:
     assert not schema().is_valid(tomllib.loads(MINIMAL + "unknown = {}"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "problem"),
+    [
+        ("[poi]\ntest = 1.0\n", "q0 tests mu = 0 and nothing else; remove poi.test"),
+        ("[poi]\nupper_limit = 0.95\n", "remove poi.upper_limit"),
+        (
+            '[parametrize]\nregion = ["A"]\n[combine]\nbest_expected = "region"\n',
+            "chosen by CLs, and q0 has none",
+        ),
+    ],
+)
+def test_q0_tests_zero_alone(asked: str, problem: str) -> None:
+    assert spec(Q0).tested == ()
+    with pytest.raises(ValidationError, match=problem):
+        spec(Q0 + asked)
+
+
+Q0 = '[inference]\ntest_statistic = "q0"\n'

@@ -158,10 +158,10 @@ def _expectations(
 def _require_asked(spec: SpecFile, key: KeyPath, quantity: str) -> None:
     asked = spec.spec
     missing = {
-        "CLs_obs": not asked.poi.values,
-        "CLs_exp": not asked.poi.values,
-        "p_b": not asked.poi.values,
-        "excluded": not asked.poi.values,
+        "CLs_obs": not asked.tested,
+        "CLs_exp": not asked.tested,
+        "p_b": not asked.tested,
+        "excluded": not asked.tested,
         "p0": asked.inference.test_statistic != "q0",
         "upper_limit_obs": asked.poi.upper_limit is None,
         "upper_limit_exp": asked.poi.upper_limit is None,
@@ -175,12 +175,12 @@ def _require_asked(spec: SpecFile, key: KeyPath, quantity: str) -> None:
             "upper_limit_exp": "set poi.upper_limit",
             "upper_limit_xsec_obs": "set poi.upper_limit and [cross_section]",
             "upper_limit_xsec_exp": "set poi.upper_limit and [cross_section]",
-        }.get(quantity, "set poi.test")
+        }.get(quantity, "set poi.test, and a test_statistic other than q0")
         raise spec.error(key, f"{quantity} is expected but not asked for", remedy)
 
 
 def _tested_mu(spec: SpecFile, key: KeyPath, mu: float | None) -> float:
-    tested = spec.spec.poi.values
+    tested = spec.spec.tested
     if mu is None and len(tested) == 1:
         return tested[0]
     wanted = 1.0 if mu is None else mu

@@ -25,12 +25,13 @@ class Chunk:
 
 
 def make_chunks(tasks: Iterable[FitTask], size: int) -> list[Chunk]:
-    """Chunks of at most ``size`` tasks, in the tasks' order within a workspace."""
-    by_background: dict[str, list[FitTask]] = {}
+    """Chunks of at most ``size`` quick tasks, in the tasks' order; slow ones travel alone."""
+    groups: dict[tuple[str, bool], list[FitTask]] = {}
     for task in tasks:
-        by_background.setdefault(task.background.digest, []).append(task)
+        groups.setdefault((task.background.digest, task.quick), []).append(task)
     return [
-        Chunk(group[start : start + size])
-        for group in by_background.values()
-        for start in range(0, len(group), size)
+        Chunk(group[start : start + step])
+        for (_, quick), group in groups.items()
+        for step in (size if quick else 1,)
+        for start in range(0, len(group), step)
     ]

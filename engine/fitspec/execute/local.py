@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import multiprocessing.forkserver
 import os
@@ -52,7 +53,10 @@ class LocalPool:
         context = multiprocessing.get_context("forkserver")
         threads = {name: os.environ.get(name, "1") for name in THREAD_VARIABLES}
         pool = ProcessPoolExecutor(
-            self.workers, mp_context=context, initializer=_start, initargs=(threads,)
+            self.workers,
+            mp_context=context,
+            initializer=_start,
+            initargs=(threads, gc.get_threshold()),
         )
         try:
             yield pool
@@ -65,9 +69,10 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _start(threads: dict[str, str]) -> None:
+def _start(threads: dict[str, str], garbage: tuple[int, int, int]) -> None:
     """In a worker: leave Ctrl-C to the submitter, and do not outlive it."""
     os.environ.update(threads)  # the fork server may have started in another environment
+    gc.set_threshold(*garbage)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_exit_with_parent, daemon=True).start()

@@ -25,6 +25,9 @@ from fitspec.worker import run_chunk
 IN_FLIGHT = 2
 """Chunks submitted per worker: one at work, one waiting, so that few are suspects in a crash."""
 
+CHUNK_SIZE = 4
+"""Sending a chunk costs about a millisecond, a quick task ten."""
+
 Answer = list[dict[str, Any]]
 
 
@@ -46,7 +49,7 @@ class Computed:
 
 
 def run_fits(
-    tasks: Iterable[FitTask], pool: LocalPool, store: ResultStore, chunk_size: int = 1
+    tasks: Iterable[FitTask], pool: LocalPool, store: ResultStore, chunk_size: int = CHUNK_SIZE
 ) -> Generator[Computed]:
     """Outcomes of fit tasks as they become known: stored ones first, then computed ones.
 
@@ -56,7 +59,7 @@ def run_fits(
         tasks: what to compute.
         pool: where.
         store: where outcomes are looked up and kept.
-        chunk_size: tasks a worker gets at once; a crash or an interrupt costs what a chunk holds.
+        chunk_size: quick tasks a worker gets at once; a crash or an interrupt costs them all.
     """
     missing = []
     for task in tasks:

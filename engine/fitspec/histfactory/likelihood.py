@@ -29,9 +29,6 @@ be nothing in a sum, large enough that the product of several is still a number.
 NOTHING = 1e-50
 """Fewer events than this are expected only where such factors leave none."""
 
-NOTHING = 1e-30
-"""Expected events below this are none: what is left of a sample whose factor is 0."""
-
 
 @dataclass(frozen=True, slots=True)
 class Data:

@@ -123,7 +123,7 @@ class _Descent:
         """Which events can never be, if that is why the likelihood is 0."""
         expected = self._likelihood.expected(self._theta)
         for b in np.flatnonzero((self._data.main > 0) & (expected <= 0)):
-            channel, index = self._likelihood.model.bins[b]
+            channel, index = self._likelihood.model.bins[int(b)]
             return (
                 f": bin {index} of channel {channel!r} has {self._data.main[b]:g} events, "
                 f"but expects {expected[b]:.3g}"

@@ -140,9 +140,10 @@ class TerminalReport:
                 mu = [] if one_mu else [f"{test.mu:g}"]
                 row = [name, *mu, _number(test.CLs_obs), f"{median} [{low}, {high}]"]
                 table.add_row(*map(Text, [*row, f"{point.outcome.mu_hat:.3f}", excluded]))
-        if table.row_count:
-            self._print("")
-            self._print_table(table)
+        for listed in (table, _discoveries(report.points)):
+            if listed.row_count:
+                self._print("")
+                self._print_table(listed)
         for point in report.points:
             for note in point.outcome.notes:
                 self._print(f"note: {point.id}: {note}")
@@ -255,6 +256,20 @@ def _progress(console: Console) -> Progress:
     )
 
 
+def _discoveries(points: Sequence[PointResult]) -> Table:
+    """p0 and significance of the points that q0 was asked for."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("point  (mu = 0)", "p0", "exp [+1, -1 sigma]", "significance", "mu_hat"):
+        table.add_column(column, justify="left" if table.columns == [] else "right", no_wrap=True)
+    for point in points:
+        if (found := point.outcome.discovery) is not None:
+            low, median, high = map(_number, found.p0_exp[1:4])
+            row = [point.id, _number(found.p0), f"{median} [{low}, {high}]"]
+            row += [f"{found.significance:.2f}", f"{point.outcome.mu_hat:.3f}"]
+            table.add_row(*map(Text, row))
+    return table
+
+
 def _line(point: PointResult) -> str:
     outcome = point.outcome
     if outcome.status == "error":
@@ -263,6 +278,8 @@ def _line(point: PointResult) -> str:
         f"mu = {t.mu:g}: CLs obs {_number(t.CLs_obs)}, exp {_number(t.CLs_exp[2])}"
         for t in outcome.tests
     )
+    if outcome.discovery is not None:
+        tests = f"p0 {_number(outcome.p0)}"
     how = "stored" if point.cached else f"{outcome.seconds:.1f} s"
     return f"{point.node_id} {tests} ({how})"
 

@@ -10,86 +10,34 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from fitspec.results import Band, Label
+from fitspec.spec.types import (
+    Digests,
+    FiveNumbers,
+    Fraction,
+    Labels,
+    Model,
+    Name,
+    Names,
+    Numbers,
+    Rows,
+    Sha256,
+    Tolerance,
+    one_or_more,
+    to_tuple,
+)
 
 SCHEMA_VERSION = 1
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-WorkspaceDigest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
-Name = Annotated[str, Field(min_length=1)]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-Tolerance = Annotated[float, Field(ge=0)]
-
-
-def _one_or_more(value: Any) -> Any:
-    """A single value may stand for a list of one; lists become tuples, as strict mode asks."""
-    if isinstance(value, list):
-        return tuple(value)
-    return value if isinstance(value, tuple) else (value,)
-
-
-def _to_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
 
 def _selection(value: Any) -> Any:
-    return value if isinstance(value, Mapping | Range) else _one_or_more(value)
+    return value if isinstance(value, Mapping | Range) else one_or_more(value)
 
 
 def _endpoint_alias(kind: Any) -> Any:
     return "globus-compute" if kind == "funcx" else kind
-
-
-Digests = Annotated[
-    tuple[WorkspaceDigest, ...],
-    BeforeValidator(_one_or_more, json_schema_input_type=WorkspaceDigest | list[WorkspaceDigest]),
-    Field(min_length=1),
-]
-Numbers = Annotated[
-    tuple[float, ...],
-    BeforeValidator(_one_or_more, json_schema_input_type=float | list[float]),
-    Field(min_length=1),
-]
-Labels = Annotated[
-    tuple[Label, ...],
-    BeforeValidator(_to_tuple, json_schema_input_type=list[Label]),
-    Field(min_length=1),
-]
-Names = Annotated[
-    tuple[Name, ...],
-    BeforeValidator(_to_tuple, json_schema_input_type=list[Name]),
-    Field(min_length=1),
-]
-Rows = Annotated[
-    tuple[dict[str, Label], ...],
-    BeforeValidator(_to_tuple, json_schema_input_type=list[dict[str, Label]]),
-    Field(min_length=1),
-]
-FiveNumbers = Annotated[
-    Band,
-    BeforeValidator(
-        _to_tuple,
-        json_schema_input_type=Annotated[list[float], Field(min_length=5, max_length=5)],
-    ),
-]
-
-
-class Model(BaseModel):
-    """Strict, immutable, and closed: an unknown key is an error."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
 
 
 class Analysis(Model):
@@ -379,12 +327,28 @@ class Spec(Model):
     endpoint: Endpoint = Endpoint()
     combine: Combine | None = None
     expect: Annotated[
-        tuple[Expect, ...], BeforeValidator(_to_tuple, json_schema_input_type=list[Expect])
+        tuple[Expect, ...], BeforeValidator(to_tuple, json_schema_input_type=list[Expect])
     ] = ()
+
+    @property
+    def tested(self) -> tuple[float, ...]:
+        """POI values to test, in order; none for q0, which tests 0 alone."""
+        return () if self.inference.test_statistic == "q0" else self.poi.values
+
+    @field_validator("inference")
+    @classmethod
+    def _q0_tests_zero(cls, inference: Inference, info: ValidationInfo) -> Inference:
+        asked = info.data.get("poi", Poi()).model_fields_set
+        if inference.test_statistic == "q0" and asked:
+            keys = " and ".join(f"poi.{key}" for key in sorted(asked))
+            raise ValueError(f"q0 tests mu = 0 and nothing else; remove {keys}")
+        return inference
 
     @field_validator("combine")
     @classmethod
     def _combined_key_exists(cls, combine: Combine | None, info: ValidationInfo) -> Combine | None:
+        if combine and info.data.get("inference", Inference()).test_statistic == "q0":
+            raise ValueError("the best expected case is chosen by CLs, and q0 has none")
         if combine and combine.best_expected not in info.data.get("parametrize", {}):
             raise ValueError(f"{combine.best_expected!r} is no key of [parametrize]")
         return combine
