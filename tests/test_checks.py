@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fitspec.checks import check, combine
 from fitspec.collect import Combination, Expectation, Point
-from fitspec.results import NOT_COMPUTED, HypothesisTest, Outcome, PointResult, failures
+from fitspec.results import NOT_COMPUTED, Discovery, HypothesisTest, Outcome, PointResult, failures
 from fitspec.spec import load_spec
 
 BAND = (0.1, 0.2, 0.3, 0.4, 0.5)
@@ -163,6 +163,21 @@ def test_an_expected_failure_covers_a_point_that_was_tried(expected, reason, out
 
     assert (found.outcome, found.actual, found.reason) == (outcome, None, told)
     assert failures([failed], [found]) == (() if outcome == "xfailed" else (failed,))
+
+
+@pytest.mark.parametrize(("value", "outcome"), [(0.02, "passed"), (0.021, "failed")])
+def test_p0_is_that_of_the_discovery(expected, value, outcome):
+    found = result(discovery=Discovery(0.02, BAND, 2.05, 4.2, 2.5))
+
+    checked = check(expected("p0", value, mu=None), found)
+
+    assert (checked.outcome, checked.actual) == (outcome, 0.02)
+
+
+def test_p0_where_no_discovery_was_asked_for_is_an_error(expected):
+    checked = check(expected("p0", 0.02, mu=None), result(hypothesis_test()))
+
+    assert (checked.outcome, checked.actual, checked.reason) == ("error", None, "not computed")
 
 
 def test_a_quantity_that_was_not_computed_is_an_error(expected):

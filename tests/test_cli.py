@@ -135,7 +135,10 @@ def test_bad_input_is_one_line_with_a_place_and_an_exit_code(
         (["run", "small.toml", "--json", "."], "--json .: is a folder; name a file"),
         (["run", ""], "an empty path names nothing"),
         (["run", "small.toml", "--mirror", "none"], "mirror 'none' is no folder"),
-        (["run", "small.toml", "--backend", "native"], "--backend native: not yet"),
+        (
+            ["run", "small.toml", "--backend", "roofit"],
+            "--backend roofit: there is none of this name; native or pyhf",
+        ),
         (["run", "small.toml", "--endpoint", "river"], "--endpoint river: not yet"),
         (["run"], "Missing argument 'SPEC...'; see `fitspec --help`"),
         ([], "no command is given; see `fitspec --help`"),

@@ -37,6 +37,7 @@ EXAMPLES: dict[str, tuple[tuple[Any, ...], str, ExitCode]] = {
         ExitCode.CHECKS_FAILED,
     ),
     "InferenceError": (SIMPLE, SIMPLE_TEXT, ExitCode.CHECKS_FAILED),
+    "ConvergenceError": (SIMPLE, SIMPLE_TEXT, ExitCode.CHECKS_FAILED),
     "ExecutionError": (SIMPLE, SIMPLE_TEXT, ExitCode.CHECKS_FAILED),
     "MissingExtraError": (
         ("parsl", "parsl"),

@@ -12,6 +12,7 @@ NAMES = [
     "Access",
     "CheckResult",
     "Combined",
+    "Discovery",
     "FitResult",
     "FitspecError",
     "HypothesisTest",

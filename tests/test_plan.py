@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -16,12 +18,12 @@ import fitspec
 from fitspec.collect import collect
 from fitspec.errors import SpecError
 from fitspec.inference import Question
-from fitspec.plan import Plan, _code_digest, fit_key, make_plan
+from fitspec.plan import Plan, _backend_version, _code_digest, fit_key, make_plan
 from fitspec.sources import Access
 from fitspec.spec import load_spec
 
 QUESTION = Question(
-    "measurement", (1.0,), "qtilde", "code4", "code4p", "pyhf", "numpy", "scipy"
+    "measurement", (1.0,), "qtilde", "code4", "code4p", "native", "numpy", "scipy"
 )  # fmt: skip
 DIGEST = "sha256:" + "0" * 64
 FILES = 'files = "patch.signal_{mass}_{width}.json"'
@@ -138,10 +140,18 @@ CHANGES = {
     "test statistic": 'path = "background.json"\n[inference]\ntest_statistic = "q"',
     "normsys": 'path = "background.json"\n[inference]\ninterpcodes = { normsys = "code1" }',
     "histosys": 'path = "background.json"\n[inference]\ninterpcodes = { histosys = "code0" }',
-    "tensor": 'path = "background.json"\n[backend]\ntensor = "jax"',
-    "optimizer": 'path = "background.json"\n[backend]\noptimizer = "minuit"',
+    "backend": 'path = "background.json"\n[backend]\nname = "pyhf"',
     "workspace": 'path = "other.json"',
 }
+
+
+@pytest.mark.parametrize("line", ['tensor = "jax"', 'optimizer = "minuit"'])
+def test_a_setting_of_pyhf_changes_every_key(analysis, line):
+    path, pyhf = 'path = "background.json"', '\n[backend]\nname = "pyhf"\n'
+    one = edit(analysis, path, path + pyhf, "one.toml")
+    other = edit(analysis, path, path + pyhf + line, "other.toml")
+
+    assert not set(planned(analysis, one).fits) & set(planned(analysis, other).fits)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -165,9 +175,7 @@ test = 1
 test_statistic = "qtilde"
 interpcodes = { normsys = "code4", histosys = "code4p" }
 [backend]
-name = "pyhf"
-tensor = "numpy"
-optimizer = "scipy"
+name = "native"
 [endpoint]
 workers = 2
 """
@@ -177,6 +185,24 @@ def test_defaults_written_out_change_no_key(analysis):
     explicit = edit(analysis, 'path = "background.json"', DEFAULTS, "explicit.toml")
 
     assert set(planned(analysis).fits) == set(planned(analysis, explicit).fits)
+
+
+def test_pyhfs_own_defaults_written_out_change_no_key(analysis):
+    path, pyhf = 'path = "background.json"', '\n[backend]\nname = "pyhf"\n'
+    short = edit(analysis, path, path + pyhf, "short.toml")
+    defaults = 'tensor = "numpy"\noptimizer = "scipy"'
+    explicit = edit(analysis, path, path + pyhf + defaults, "explicit.toml")
+
+    assert set(planned(analysis, short).fits) == set(planned(analysis, explicit).fits)
+
+
+def test_a_discovery_tests_no_mu_of_its_own(analysis):
+    path = 'path = "background.json"'
+    edit(analysis, path, f'{path}\n[inference]\ntest_statistic = "q0"')
+
+    questions = [fit.order["question"] for fit in planned(analysis).fits.values()]
+
+    assert {(q["test_statistic"], tuple(q["mus"])) for q in questions} == {("q0", ())}
 
 
 def test_formatting_and_names_change_no_key(analysis):
@@ -206,10 +232,10 @@ settings_of_a_question = st.fixed_dictionaries(
     {
         "measurement": st.sampled_from(["a", "b"]),
         "mus": st.sampled_from([(1.0,), (0.5,), (1.0, 0.5)]),
-        "test_statistic": st.sampled_from(["q", "qtilde"]),
+        "test_statistic": st.sampled_from(["q", "qtilde", "q0"]),
         "normsys": st.sampled_from(["code1", "code4"]),
         "histosys": st.sampled_from(["code0", "code4p"]),
-        "backend": st.sampled_from(["pyhf"]),
+        "backend": st.sampled_from(["native", "pyhf"]),
         "tensor": st.sampled_from(["numpy", "jax"]),
         "optimizer": st.sampled_from(["scipy", "minuit"]),
     }
@@ -234,6 +260,25 @@ def test_a_key_is_a_digest_of_workspace_and_patch():
     assert fit_key(DIGEST, b"[{}]", QUESTION) != key
 
 
+VERSIONS = [("native", "numpy"), ("native", "scipy"), ("pyhf", "pyhf")]
+
+
+@pytest.mark.parametrize(("backend", "library"), VERSIONS)
+def test_another_version_of_what_makes_the_numbers_changes_the_key(backend, library, monkeypatch):
+    question, version = replace(QUESTION, backend=backend), importlib.metadata.version
+    before = fit_key(DIGEST, b"[]", question)
+    monkeypatch.setattr(
+        importlib.metadata, "version", lambda name: "99.0" if name == library else version(name)
+    )
+
+    _backend_version.cache_clear()
+    try:
+        assert fit_key(DIGEST, b"[]", question) != before
+        assert f"{library} 99.0" in _backend_version(backend)
+    finally:
+        _backend_version.cache_clear()
+
+
 @pytest.fixture
 def changed_package(tmp_path, monkeypatch) -> Iterator[Path]:
     """A copy of the package that keys are made from, for a test to change."""
@@ -250,6 +295,8 @@ def changed_package(tmp_path, monkeypatch) -> Iterator[Path]:
     [
         ("inference/asymptotics.py", True),
         ("inference/backends/pyhf.py", True),
+        ("inference/backends/native.py", True),
+        ("histfactory/likelihood.py", True),
         ("histfactory/patching.py", True),
         ("report/terminal.py", False),
     ],

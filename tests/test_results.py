@@ -15,6 +15,7 @@ from fitspec.results import (
     NOT_COMPUTED,
     CheckResult,
     Combined,
+    Discovery,
     FitResult,
     HypothesisTest,
     Outcome,
@@ -25,8 +26,12 @@ from fitspec.results import (
 
 BAND = (0.1, 0.2, 0.3, 0.4, 0.5)
 TEST = HypothesisTest(1.0, 0.05, BAND, 0.01, 0.2, 3.0, 4.0)
-FIT = FitResult("free", "observed", None, 12.5, True, 6, 1e-9)
-OUTCOME = Outcome("ok", (TEST,), 1.5, BAND, None, None, 0.3, (FIT,), ("a note",), 0.1, "host:1")
+FIT = FitResult("free", "observed", None, 12.5, True, 6, 1e-9, ("mu",))
+DISCOVERY = Discovery(0.02, BAND, 2.05, 4.2, 2.7)
+OUTCOME = Outcome(
+    "ok", tests=(TEST,), upper_limit_obs=1.5, upper_limit_exp=BAND, mu_hat=0.3,
+    discovery=DISCOVERY, fits=(FIT,), notes=("a note",), seconds=0.1, worker="host:1",
+)  # fmt: skip
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 BANDS = st.tuples(*[FINITE] * 5)
@@ -41,6 +46,7 @@ OUTCOMES = st.builds(
     upper_limit_xsec_obs=st.none() | FINITE,
     upper_limit_xsec_exp=st.none() | BANDS,
     mu_hat=st.none() | FINITE,
+    discovery=st.none() | st.builds(Discovery, FINITE, BANDS, FINITE, FINITE, FINITE),
     fits=st.lists(
         st.builds(
             FitResult,
@@ -51,6 +57,7 @@ OUTCOMES = st.builds(
             st.booleans(),
             st.none() | st.integers(0, 10**6),
             st.none() | FINITE,
+            st.lists(st.text(max_size=8), max_size=2).map(tuple),
         ),
         max_size=2,
     ).map(tuple),
@@ -103,7 +110,9 @@ def test_an_outcome_survives_the_result_store(outcome: Outcome) -> None:
     assert Outcome.from_dict(orjson.loads(orjson.dumps(outcome.to_dict()))) == outcome
 
 
-@pytest.mark.parametrize("key", ["status", "tests", "upper_limit_exp", "fits", "notes"])
+@pytest.mark.parametrize(
+    "key", ["status", "tests", "upper_limit_exp", "discovery", "fits", "notes"]
+)
 def test_an_outcome_without_a_key_is_refused(key: str) -> None:
     data = OUTCOME.to_dict()
     del data[key]
@@ -153,6 +162,11 @@ def with_band(number: float) -> tuple[float, ...]:
         pytest.param(
             "fits[0].edm", lambda x: {"fits": (dataclasses.replace(FIT, edm=x),)}, id="a fit"
         ),
+        pytest.param(
+            "discovery.p0_exp[2]",
+            lambda x: {"discovery": dataclasses.replace(DISCOVERY, p0_exp=with_band(x))},
+            id="a band of a discovery",
+        ),
     ],
 )
 def test_a_number_that_is_not_finite_is_named(name: str, changes: Any, number: float) -> None:
@@ -160,6 +174,11 @@ def test_a_number_that_is_not_finite_is_named(name: str, changes: Any, number: f
     with pytest.raises(InferenceError) as caught:
         outcome.require_finite()
     assert caught.value.problem == f"{name} is {number}"
+
+
+def test_p0_is_that_of_the_discovery() -> None:
+    assert OUTCOME.p0 == 0.02
+    assert dataclasses.replace(OUTCOME, discovery=None).p0 is None
 
 
 def test_a_point_is_one_flat_record() -> None:

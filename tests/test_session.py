@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pyhf
 import pytest
 
 from fitspec import session
@@ -92,7 +93,9 @@ def known(report: RunReport) -> dict[str, float]:
     return {point.id: point.outcome.tests[0].CLs_obs for point in report.points}
 
 
-def test_a_run_on_real_workers_computes_then_reads_the_store(analysis, settings):
+@pytest.mark.parametrize("backend", ["native", "pyhf"])
+def test_a_run_on_real_workers_computes_then_reads_the_store(analysis, settings, backend):
+    settings = replace(settings, backend=backend)
     first_seen, second_seen = Recorder(), Recorder()
 
     first = run(["small.toml"], settings, first_seen)
@@ -108,14 +111,47 @@ def test_a_run_on_real_workers_computes_then_reads_the_store(analysis, settings)
     assert [point.outcome for point in second.points] == [p.outcome for p in first.points]
 
 
+def test_both_backends_give_the_same_numbers_and_each_its_own_results(analysis, settings, here):
+    ours, theirs, again = (
+        run(["small.toml"], replace(settings, backend=backend), Recorder())
+        for backend in ("native", "pyhf", "native")
+    )
+
+    assert known(ours) == pytest.approx(known(theirs), rel=1e-5)
+    assert [[p.cached for p in report.points] for report in (ours, theirs, again)] == [
+        [False] * 4, [False] * 4, [True] * 4
+    ]  # fmt: skip
+    assert known(again) == known(ours)
+
+
+@pytest.mark.parametrize("backend", ["native", "pyhf"])
+def test_p0_may_be_expected(analysis, settings, here, backend):
+    workspace = pyhf.Workspace(json.loads((analysis / "background.json").read_text()))
+    patch = json.loads((analysis / "patch.signal_100_2.json").read_text())
+    model = workspace.model(patches=[patch])
+    p0 = float(pyhf.infer.hypotest(0.0, workspace.data(model), model, test_stat="q0"))
+    assert 0.1 < p0 < 0.4
+    append(analysis, '[inference]\ntest_statistic = "q0"\n')
+    for value in (p0, p0 * 1.01):
+        append(analysis, f'[[expect]]\npoint = "{IDS[1]}"\np0 = {value}\nrtol = 1e-4\n')
+
+    report = run(["small.toml"], replace(settings, backend=backend), Recorder())
+
+    assert [check.outcome for check in report.checks] == ["passed", "failed"]
+    assert [check.quantity for check in report.checks] == ["p0", "p0"]
+    assert {point.outcome.tests for point in report.points} == {()}
+    assert all(point.outcome.discovery for point in report.points)
+
+
 def test_the_report_names_specifications_and_environment(analysis, settings, here):
     report = run(["small.toml"], settings, Recorder())
 
     [spec] = report.specs
     assert (spec.path, spec.analysis, len(spec.sha256)) == ("small.toml", "small", 64)
-    assert report.environment["backend"] == "pyhf (numpy, scipy)"
+    assert report.environment["backend"] == "native"
     assert report.environment["endpoint"] == "local"
-    assert report.environment.keys() >= {"python", "platform", "fitspec", "numpy", "pyhf"}
+    versions = {"python", "platform", "fitspec", "numpy", "scipy", "pyhf"}
+    assert report.environment.keys() >= versions
     assert all(isinstance(value, str) for value in report.environment.values())
     assert report.seconds > 0
 
@@ -395,15 +431,17 @@ def test_what_is_wrong_before_any_fit_is_raised(analysis, settings, arguments, c
 
 
 @pytest.mark.parametrize(
-    ("table", "backend"),
+    ("table", "chosen", "backend"),
     [
-        ('name = "native"', "pyhf (numpy, scipy)"),
-        ('optimizer = "minuit"', "pyhf (numpy, minuit)"),
+        ('name = "native"', "pyhf", "pyhf (numpy, scipy)"),
+        ('name = "pyhf"\noptimizer = "minuit"', "pyhf", "pyhf (numpy, minuit)"),
+        ('name = "pyhf"\noptimizer = "minuit"', "native", "native"),
+        ('name = "pyhf"', None, "pyhf (numpy, scipy)"),
     ],
-    ids=["another backend", "the same backend"],
+    ids=["another backend", "the same backend", "back to the default", "the specification's own"],
 )
-def test_the_backend_may_be_overridden(analysis, settings, here, table, backend):
+def test_the_backend_may_be_overridden(analysis, settings, here, table, chosen, backend):
     append(analysis, f"[backend]\n{table}\n")
-    chosen = replace(settings, backend="pyhf", keywords="mass=100")
+    settings = replace(settings, backend=chosen, keywords="mass=100")
 
-    assert run(["small.toml"], chosen, Recorder()).environment["backend"] == backend
+    assert run(["small.toml"], settings, Recorder()).environment["backend"] == backend

@@ -18,13 +18,16 @@ import pytest
 import fitspec
 from fitspec import worker
 from fitspec.errors import ExecutionError
+from fitspec.histfactory import minimise, model
 from fitspec.inference import Question
+from fitspec.inference.backends import pyhf as by_pyhf
 from fitspec.results import FitResult, HypothesisTest, Outcome
 from fitspec.worker import PointOrder, payload, run_chunk
 
 QUESTION = Question(
-    "measurement", (0.5, 1.0), "qtilde", "code4", "code4p", "pyhf", "numpy", "scipy"
+    "measurement", (0.5, 1.0), "qtilde", "code4", "code4p", "native", "numpy", "scipy"
 )  # fmt: skip
+BACKENDS = pytest.mark.parametrize("backend", ["native", "pyhf"])
 
 
 @pytest.fixture
@@ -52,8 +55,11 @@ def types_in(value: Any) -> set[type]:
     return {type(value)}.union(*(types_in(part) for part in parts))
 
 
-def test_payload_and_answer_are_builtins_only_and_pickle(raw, good):
-    orders = payload(raw, [good])
+@pytest.mark.parametrize("test_statistic", ["qtilde", "q0"])
+@BACKENDS
+def test_payload_and_answer_are_builtins_only_and_pickle(raw, make_patch, backend, test_statistic):
+    changes = {"backend": backend, "test_statistic": test_statistic}
+    orders = payload(raw, [order(make_patch([5.0, 8.0]), **changes)])
     answer = run_chunk(orders)
 
     builtins = {dict, list, tuple, str, bytes, int, float, bool, type(None)}
@@ -71,14 +77,82 @@ def test_a_payload_names_both_versions(raw):
     assert orders["points"] == []
 
 
-def test_a_point_is_tested_at_every_value(raw, good):
-    [outcome] = run(raw, good)
+@BACKENDS
+def test_a_point_is_tested_at_every_value(raw, make_patch, backend):
+    [outcome] = run(raw, order(make_patch([5.0, 8.0]), backend=backend))
 
     assert outcome.status == "ok"
     assert outcome.error is None
     assert [test.mu for test in outcome.tests] == [0.5, 1.0]
     assert outcome.seconds > 0
     assert outcome.worker == f"{socket.gethostname()}:{os.getpid()}"
+
+
+def test_backends_may_be_mixed_and_agree(raw, make_patch):
+    signals = [make_patch([5.0, 8.0]), make_patch([1.0, 20.0])]
+    orders = [order(patch, backend=b) for b in ("native", "pyhf", "native") for patch in signals]
+
+    *ours, one, other, again, once_more = run(raw, *orders)
+
+    assert [again.tests, once_more.tests] == [outcome.tests for outcome in ours]
+    for mine, theirs in zip(ours, (one, other), strict=True):
+        for found, expected in zip(mine.tests, theirs.tests, strict=True):
+            assert found.CLs_obs == pytest.approx(expected.CLs_obs, rel=1e-5)
+            assert found.CLs_exp == pytest.approx(expected.CLs_exp, rel=1e-5)
+
+
+@BACKENDS
+def test_a_discovery_is_what_q0_asks_for(raw, make_patch, backend):
+    patch = make_patch([5.0, 8.0])
+
+    [outcome] = run(raw, order(patch, mus=(), test_statistic="q0", backend=backend))
+
+    assert outcome.status == "ok"
+    assert outcome.tests == ()
+    assert 0 < outcome.p0 < 0.5
+    assert outcome.discovery.p0_exp[2] < 0.5
+
+
+def test_parameters_at_their_bounds_come_back(background, make_patch):
+    background["observations"][0]["data"] = [38.0, 22.0]
+    raw = json.dumps(background).encode()
+
+    [outcome] = run(raw, order(make_patch([5.0, 8.0])))
+
+    assert outcome.fits[0].at_bounds == ("mu",)
+
+
+def test_a_chunk_knows_its_own_background_only(background, make_patch):
+    raw = json.dumps(background).encode()
+    background["observations"][0]["data"] = [60.0, 40.0]
+    other = json.dumps(background).encode()
+    orders = [order(make_patch([5.0, 8.0])), order(make_patch([9.0, 2.0]))]
+
+    first, there, back = (run(data, *orders) for data in (raw, other, raw))
+
+    assert [o.tests for o in first] == [o.tests for o in back]
+    assert first[0].tests != there[0].tests
+    assert all(a.mu_hat < b.mu_hat for a, b in zip(first, there, strict=True))
+
+
+def test_a_background_is_compiled_once_and_a_patch_only_with_its_own_samples(
+    background, make_patch, monkeypatch
+):
+    compiled = []
+    compile_sample = model.compile_sample
+    monkeypatch.setattr(
+        model,
+        "compile_sample",
+        lambda sample, channel: compiled.append(sample["name"]) or compile_sample(sample, channel),
+    )
+    background["channels"][0]["samples"][0]["name"] = "never seen before"
+    raw = json.dumps(background).encode()
+    orders = [order(make_patch([float(n), 8.0])) for n in range(1, 4)]
+
+    outcomes = run(raw, *orders) + run(raw, *orders)
+
+    assert all(outcome.status == "ok" for outcome in outcomes)
+    assert compiled == ["never seen before", "background", *["signal"] * 6]
 
 
 def test_an_empty_chunk_has_an_empty_answer(raw):
@@ -104,11 +178,13 @@ SPOILT = {
 }
 
 
+@BACKENDS
 @pytest.mark.parametrize("kind", SPOILT)
-def test_a_bad_patch_costs_only_its_own_point(raw, good, kind):
+def test_a_bad_patch_costs_only_its_own_point(raw, make_patch, kind, backend):
     patch, reason = SPOILT[kind]
+    good = order(make_patch([5.0, 8.0]), backend=backend)
 
-    before, bad, after = run(raw, good, order(patch, "bad"), good)
+    before, bad, after = run(raw, good, order(patch, "bad", backend=backend), good)
 
     assert (before.status, bad.status, after.status) == ("ok", "error", "ok")
     assert before.tests == after.tests
@@ -120,6 +196,83 @@ def test_a_signal_with_the_wrong_number_of_bins_is_a_reason(raw, make_patch):
 
     assert outcome.status == "error"
     assert outcome.error.endswith("sample 'signal' of channel 'SR' has 1 bins, its observation 2")
+
+
+IMPOSSIBLE = {"name": "scale", "type": "normsys", "data": {"hi": 1.1, "lo": 0.0}}
+
+
+def test_a_patch_whose_modifier_makes_no_sense_is_to_blame(raw, good, make_patch):
+    patch = make_patch([5.0, 8.0])
+    patch[0]["value"]["modifiers"].append(IMPOSSIBLE)
+
+    bad, fine = run(raw, order(patch, "bad"), good)
+
+    assert bad.error == (
+        "PatchError: patch 'bad': makes the workspace unsound: normsys 'scale' of sample 'signal' "
+        "of channel 'SR' has hi = 1.1 and lo = 0; factors must be positive"
+    )
+    assert fine.status == "ok"
+
+
+def test_a_background_whose_modifier_makes_no_sense_is_to_blame(background, make_patch):
+    background["channels"][1]["samples"][0]["modifiers"].append(IMPOSSIBLE)
+    raw = json.dumps(background).encode()
+
+    outcomes = run(raw, order(make_patch([5.0, 8.0])), order(make_patch([1.0, 2.0])))
+
+    assert {outcome.error for outcome in outcomes} == {
+        "WorkspaceError: normsys 'scale' of sample 'background' of channel 'CR' has hi = 1.1 and "
+        "lo = 0; factors must be positive"
+    }
+
+
+def test_a_background_that_is_no_workspace_is_to_blame(background, make_patch):
+    del background["channels"][0]["samples"][0]["data"]
+
+    [outcome] = run(json.dumps(background).encode(), order(make_patch([5.0, 8.0])))
+
+    assert outcome.error == "WorkspaceError: it is no HistFactory workspace: KeyError('data')"
+
+
+def test_where_newton_finds_no_minimum_minuit_is_asked(raw, good, monkeypatch):
+    pytest.importorskip("iminuit")
+    [expected] = run(raw, good)
+    monkeypatch.setattr(minimise, "MAX_STEPS", 1)
+
+    [outcome] = run(raw, good)
+
+    assert outcome.status == "ok"
+    assert outcome.notes == (
+        "fitted by pyhf with minuit, since the free fit did not converge: no minimum after 1 steps",
+    )
+    for found, known in zip(outcome.tests, expected.tests, strict=True):
+        assert found.CLs_obs == pytest.approx(known.CLs_obs, rel=1e-4)
+
+
+def test_where_nothing_finds_a_minimum_both_reasons_are_given(raw, good, monkeypatch):
+    pytest.importorskip("iminuit")
+    monkeypatch.setattr(minimise, "MAX_STEPS", 1)
+    monkeypatch.setattr(by_pyhf, "MAX_ITERATIONS", 1)
+
+    [outcome] = run(raw, good)
+
+    assert outcome.error.startswith(
+        "ConvergenceError: the free fit did not converge: no minimum after 1 steps; "
+        "and pyhf with minuit: the free fit did not converge: "
+    )
+    assert "\n" not in outcome.error
+
+
+def test_what_no_minimiser_can_do_is_not_tried_again(background, make_patch):
+    background["channels"][0]["samples"][0].update(data=[0.0, 30.0], modifiers=[])
+    raw = json.dumps(background).encode()
+
+    [outcome] = run(raw, order(make_patch([0.0, 8.0])))
+
+    assert outcome.error == (
+        "InferenceError: the free fit did not converge: the likelihood is 0 at the start: "
+        "bin 0 of channel 'SR' has 52 events, but expects 0"
+    )
 
 
 def test_a_value_outside_the_bounds_is_a_reason(raw, make_patch):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fitspec.results import (
         CheckResult,
         Combined,
+        Discovery,
         FitResult,
         HypothesisTest,
         Outcome,
@@ -29,6 +30,7 @@ _HOMES = {
     "Access": "sources",
     "CheckResult": "results",
     "Combined": "results",
+    "Discovery": "results",
     "FitResult": "results",
     "FitspecError": "errors",
     "HypothesisTest": "results",
@@ -48,6 +50,7 @@ __all__ = [
     "Access",
     "CheckResult",
     "Combined",
+    "Discovery",
     "FitResult",
     "FitspecError",
     "HypothesisTest",

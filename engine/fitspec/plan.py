@@ -181,10 +181,9 @@ def _question(spec: SpecFile, measurement: str) -> Question:
 
 def _canonical(patch: bytes) -> str:
     try:
-        content = orjson.loads(patch)
-    except orjson.JSONDecodeError:
-        content = patch.hex()  # the worker will say what is wrong with it
-    canonical = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+        canonical = orjson.dumps(orjson.loads(patch), option=orjson.OPT_SORT_KEYS)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        canonical = patch  # the worker will say what is wrong with it
     return hashlib.sha256(canonical).hexdigest()
 
 

@@ -6,7 +6,6 @@ becomes an error with its reason instead).
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -162,7 +161,11 @@ class Outcome:
 
     def to_dict(self) -> dict[str, Any]:
         """Builtins only, ready for JSON and for any transport."""
-        return dataclasses.asdict(self)
+        return _record(self) | {
+            "tests": [_record(test) for test in self.tests],
+            "discovery": None if self.discovery is None else _record(self.discovery),
+            "fits": [_record(fit) for fit in self.fits],
+        }
 
     def require_finite(self) -> None:
         """Raise :class:`InferenceError` naming the first number that is not finite."""
@@ -333,6 +336,11 @@ class RunReport:
         """Every point has its numbers and every check holds."""
         bad: tuple[CheckOutcome, ...] = ("failed", "error", "unstable")
         return not (self.failed_points or any(self.count(outcome) for outcome in bad))
+
+
+def _record(flat: Any) -> dict[str, Any]:
+    """A dataclass as a dictionary, not its content, which dataclasses.asdict would copy, too."""
+    return {name: getattr(flat, name) for name in flat.__slots__}
 
 
 def _numbers(name: str, value: Any) -> list[tuple[str, float]]:

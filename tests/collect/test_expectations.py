@@ -303,6 +303,25 @@ def test_where_only_a_limit_is_asked_there_is_no_test_to_check(analysis, line):
         found(analysis, f'[poi]\nupper_limit = 0.95\n[[expect]]\npoint = "signal_100_1"\n{line}\n')
 
 
+@pytest.mark.parametrize("line", ["CLs_obs = 0.5", "CLs_exp = [1, 2, 3, 4, 5]", "excluded = true"])
+def test_where_a_discovery_is_asked_there_is_no_CLs_to_check(analysis, line):
+    q0 = '[inference]\ntest_statistic = "q0"\n[[expect]]\npoint = "signal_100_1"\n'
+    name = line.split()[0]
+
+    with pytest.raises(SpecError, match=f"{name} is expected but not asked for; q0 gives p0$"):
+        found(analysis, f"{q0}{line}\n")
+
+
+def test_p0_belongs_to_no_mu(analysis):
+    q0 = '[inference]\ntest_statistic = "q0"\n[[expect]]\npoint = "signal_100_1"\n'
+
+    [expectation] = found(analysis, f"{q0}p0 = 0.02\n")
+
+    assert (expectation.quantity, expectation.value, expectation.mu) == ("p0", 0.02, None)
+    with pytest.raises(SpecError, match="mu belongs to CLs_obs, CLs_exp, p_b, excluded"):
+        found(analysis, "mu = 1.0\n")
+
+
 def test_a_point_that_does_not_exist_is_an_error_with_the_nearest(analysis):
     with pytest.raises(SpecError) as caught:
         found(analysis, '[[expect]]\npoint = "signal_1OO_1"\nCLs_obs = 0.5\n')

@@ -21,16 +21,12 @@ NOT_YET = {
     "cross_section": (
         FILES, f'{FILES}\n[cross_section]\ntable = "x.csv"\non = "mass"', 11, "remove it",
     ),
-    "inference.test_statistic": (
-        FILES, f'{FILES}\n[inference]\ntest_statistic = "q0"', 12, 'use "qtilde" or "q"',
-    ),
     "inference.calculator": (
         FILES, f'{FILES}\n[inference]\ntoys = 10\ncalculator = "toys"', 13, 'use "asymptotic"',
     ),
     "inference.expected": (
         FILES, f'{FILES}\n[inference]\nexpected = "pre-fit"', 12, 'use "post-fit"',
     ),
-    "backend.name": (FILES, f'{FILES}\n[backend]\nname = "native"', 12, 'use "pyhf"'),
 }  # fmt: skip
 
 
@@ -67,18 +63,18 @@ def test_a_feature_that_is_to_come_is_refused_at_its_key(spec_with, key):
         "[poi]\nscan = { start = 0, stop = 2, num = 3 }",
         '[inference]\ntest_statistic = "q"\ncalculator = "asymptotic"\nexpected = "post-fit"',
         '[inference]\ninterpcodes = { normsys = "code1", histosys = "code0" }',
+        '[inference]\ntest_statistic = "q0"',
+        '[backend]\nname = "native"',
         '[backend]\nname = "pyhf"\ntensor = "jax"\noptimizer = "minuit"',
     ],
-    ids=["scan", "inference", "interpcodes", "backend"],
+    ids=["scan", "inference", "interpcodes", "discovery", "native", "pyhf"],
 )
 def test_what_can_be_done_is_let_through(spec_with, table):
     require_supported(spec_with(FILES, f"{FILES}\n{table}"))
 
 
 def test_nothing_is_fetched_for_a_specification_that_cannot_be_done(spec_with, tmp_path):
-    spec = spec_with(
-        'path = "background.json"', 'path = "nowhere.json"\n[backend]\nname = "native"'
-    )
+    spec = spec_with('path = "background.json"', 'path = "nowhere.json"\n[poi]\nupper_limit = 0.95')
 
     with pytest.raises(NotYetError):
         collect([spec], Access(tmp_path))

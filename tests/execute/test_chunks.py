@@ -15,14 +15,15 @@ from fitspec.sources import Background
 BACKGROUNDS = [Background(f"{n}.json", f"[{n}]".encode(), f"sha256:{n}", {}) for n in range(3)]
 
 
-def task(number: int, background: int) -> FitTask:
-    order = {"patch_name": f"patch {number}", "patch": b"[]", "question": {"number": number}}
+def task(number: int, background: int, backend: str = "native") -> FitTask:
+    question = {"number": number, "backend": backend}
+    order = {"patch_name": f"patch {number}", "patch": b"[]", "question": question}
     return FitTask(f"key {number}", BACKGROUNDS[background], order)
 
 
-tasks = st.lists(st.integers(0, 2), max_size=30).map(
-    lambda backgrounds: [task(number, b) for number, b in enumerate(backgrounds)]
-)
+tasks = st.lists(
+    st.tuples(st.integers(0, 2), st.sampled_from(["native", "native", "pyhf"])), max_size=30
+).map(lambda drawn: [task(number, *kind) for number, kind in enumerate(drawn)])
 size = st.integers(1, 10)
 
 
@@ -48,14 +49,22 @@ def test_the_order_within_a_workspace_is_kept(tasks, size):
     chunks = make_chunks(tasks, size)
 
     for background in BACKGROUNDS:
-        chunked = [t.key for c in chunks for t in c.tasks if t.background is background]
-        assert chunked == [t.key for t in tasks if t.background is background]
+        for quick in (True, False):
+            kind = [t.key for t in tasks if t.background is background and t.quick is quick]
+            assert [t.key for c in chunks for t in c.tasks if t.key in kind] == kind
 
 
 @settings(deadline=None)
 @given(tasks, size)
-def test_only_the_last_chunk_of_a_workspace_is_not_full(tasks, size):
-    chunks = make_chunks(tasks, size)
+def test_slow_tasks_travel_alone(tasks, size):
+    for chunk in make_chunks(tasks, size):
+        assert len(chunk.tasks) == 1 or all(task.quick for task in chunk.tasks)
+
+
+@settings(deadline=None)
+@given(tasks, size)
+def test_only_the_last_chunk_of_quick_tasks_of_a_workspace_is_not_full(tasks, size):
+    chunks = [chunk for chunk in make_chunks(tasks, size) if chunk.tasks[0].quick]
 
     for background in BACKGROUNDS:
         sizes = [len(c.tasks) for c in chunks if c.tasks[0].background is background]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -66,6 +70,58 @@ def test_the_users_own_setting_wins(monkeypatch):
         assert executor.submit(os.getenv, name).result() == "3"
 
     assert os.environ[name] == "3"
+
+
+def test_a_worker_collects_garbage_as_rarely_as_its_submitter():
+    before = gc.get_threshold()
+    gc.set_threshold(12_345, 6, 7)
+    try:
+        with LocalPool(workers=1).open() as executor:
+            threshold = executor.submit(gc.get_threshold).result()
+    finally:
+        gc.set_threshold(*before)
+
+    assert threshold[:2] == (12_345, 6)
+
+
+PREPARED = """\
+import json, os
+from pathlib import Path
+from fitspec.execute.local import THREAD_VARIABLES, LocalPool, prepare
+
+before = dict(os.environ)
+prepare()
+prepare()
+unchanged = dict(os.environ) == before
+with LocalPool(workers=1).open() as executor:
+    forked_from = executor.submit(os.getppid).result()
+    loaded = executor.submit(eval, "sorted(__import__('sys').modules)").result()
+environment = Path(f"/proc/{forked_from}/environ").read_bytes().decode().split("\\0")
+print(json.dumps({
+    "unchanged": unchanged,
+    "threads": [line for line in environment if line.split("=")[0] in THREAD_VARIABLES],
+    "loaded": [name for name in ("fitspec.worker", "numpy", "pyhf") if name in loaded],
+}))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("own", [None, "3"], ids=["nothing set", "set by the user"])
+def test_what_workers_are_forked_from_has_its_libraries_and_one_thread(own):
+    environment = {k: v for k, v in os.environ.items() if k not in THREAD_VARIABLES}
+    environment |= {} if own is None else {THREAD_VARIABLES[0]: own}
+
+    done = subprocess.run(
+        [sys.executable, "-c", PREPARED], capture_output=True, text=True, env=environment
+    )
+
+    assert done.stderr == ""
+    found = json.loads(done.stdout)
+    assert found["unchanged"]
+    assert found["loaded"] == ["fitspec.worker", "numpy"]
+    assert sorted(found["threads"]) == sorted(
+        f"{name}={own or 1 if name == THREAD_VARIABLES[0] else 1}" for name in THREAD_VARIABLES
+    )
 
 
 def test_workers_are_gone_after_the_block_though_they_are_busy():

@@ -10,7 +10,7 @@ from gaussian import Gaussian, Stuck, TwoMinima
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fitspec.errors import InferenceError
+from fitspec.errors import ConvergenceError, InferenceError
 from fitspec.inference.likelihood import Minimum
 from fitspec.inference.profile import SLACK, Profile
 
@@ -105,6 +105,9 @@ class Scripted:
             raise InferenceError(f"start {turn} at {mu} failed")
         return Minimum(f"{mu} {turn}", 0.7 if mu is None else mu, height, turn, None, (f"p{turn}",))
 
+    def oddity(self, parameters: str) -> str | None:
+        return None
+
 
 HEIGHT = st.none() | st.floats(0, 10)
 
@@ -134,12 +137,22 @@ def test_the_lowest_of_several_starts_wins(heights):
 @settings(deadline=None)
 @given(again=HEIGHT)
 def test_the_free_fit_is_the_lower_of_its_two(again):
-    profile = Profile(Scripted({None: [3.0, again], 1.0: [4.0, 4.0]}), "data", "observed")
+    heights = {None: [3.0, again], 1.0: [4.0, 4.0, 4.0]}
+    profile = Profile(Scripted(heights), "data", "observed")
 
     profile.settle([1.0])
 
     assert profile.free.twice_nll == min(3.0, 3.0 if again is None else again)
     assert [fit.twice_nll for fit in profile.fits] == [profile.free.twice_nll, 4.0]
+
+
+def test_fits_are_made_again_from_a_free_fit_that_turned_out_much_lower():
+    heights = {None: [3.0, 1.0], 1.0: [4.0, 4.0, 2.0], 2.0: [5.0, 5.0, 6.0]}
+    profile = Profile(Scripted(heights), "data", "observed")
+
+    profile.settle([1.0, 2.0])
+
+    assert [fit.twice_nll for fit in profile.fits] == [1.0, 2.0, 5.0]
 
 
 def test_a_first_free_fit_that_fails_is_an_error():
@@ -203,7 +216,7 @@ def test_a_free_fit_is_made_again_from_any_fit_known_before():
 def test_a_free_fit_that_stays_too_high_is_an_error():
     profile = observed(Stuck(0.7, for_good=True))
 
-    with pytest.raises(InferenceError, match=r"free fit to observed data stays above .* mu = 1;"):
+    with pytest.raises(ConvergenceError, match=r"free fit to observed data stays above .* mu = 1;"):
         profile.settle([1.0])
 
 
@@ -215,6 +228,28 @@ def test_a_free_fit_that_stays_within_the_slack_is_left_alone():
 
     assert profile.notes == []
     assert profile.statistic(1.0, "qtilde") == 0.0
+
+
+@dataclass
+class Odd(Gaussian):
+    """Something is odd about every minimum."""
+
+    def minimum(self, poi: float, data: float) -> Minimum:
+        return super().minimum(poi, data)
+
+    def oddity(self, parameters: float) -> str | None:
+        return "is odd"
+
+
+def test_what_is_odd_about_a_fit_that_counts_is_noted_once():
+    profile = observed(Odd(0.5))
+
+    profile.settle([1.0])
+
+    assert sorted(profile.notes) == [
+        "the fit to observed data at mu = 1 is odd",
+        "the free fit to observed data is odd",
+    ]
 
 
 # ---- test statistics ----

@@ -13,6 +13,7 @@ from fitspec.report import to_json
 from fitspec.results import (
     CheckResult,
     Combined,
+    Discovery,
     FitResult,
     HypothesisTest,
     Outcome,
@@ -23,7 +24,7 @@ from fitspec.results import (
 
 BAND = (0.09, 0.19, 0.38, 0.66, 0.89)
 TEST = HypothesisTest(1.0, 0.24, BAND, 0.1, 0.5, 1.5, 2.5)
-FIT = FitResult("free", "observed", None, 12.5, True, 6, 1e-9)
+FIT = FitResult("free", "observed", None, 12.5, True, 6, 1e-9, ("mu", "gamma[1]"))
 OK = PointResult(
     "analyses/sbottom.toml",
     "A::sbottom_1300_205_60",
@@ -89,11 +90,24 @@ def test_a_point_is_one_flat_record(content):
     assert point["fits"] == [
         {
             "kind": "free", "data": "observed", "mu": None, "twice_nll": 12.5, "converged": True,
-            "iterations": 6, "edm": 1e-9,
+            "iterations": 6, "edm": 1e-9, "at_bounds": ["mu", "gamma[1]"],
         }
     ]  # fmt: skip
-    assert point["upper_limit_obs"] is point["upper_limit_exp"] is None
+    assert point["upper_limit_obs"] is point["upper_limit_exp"] is point["discovery"] is None
     assert (point["seconds"], point["worker"], point["notes"]) == (0.03, "h:1", ["a note"])
+
+
+def test_a_discovery_is_a_record_of_its_own():
+    found = Discovery(0.02, (0.001, 0.01, 0.05, 0.2, 0.4), 2.05, 4.2, 2.7)
+    outcome = Outcome("ok", mu_hat=1.2, discovery=found)
+
+    [point] = json.loads(to_json(replace(REPORT, points=(replace(OK, outcome=outcome),))))["points"]
+
+    assert point["tests"] == []
+    assert point["discovery"] == {
+        "p0": 0.02, "p0_exp": [0.001, 0.01, 0.05, 0.2, 0.4], "significance": 2.05,
+        "q0": 4.2, "q0_asimov": 2.7,
+    }  # fmt: skip
 
 
 def test_a_point_without_numbers_says_why(content):

@@ -13,6 +13,7 @@ from fitspec.report import TerminalReport
 from fitspec.results import (
     CheckResult,
     Combined,
+    Discovery,
     HypothesisTest,
     Outcome,
     PointResult,
@@ -124,6 +125,22 @@ def test_several_poi_values_have_a_column():
     rows = [line.split() for line in lines(text) if "0.3843 [" in line]
     assert [row[:2] for row in rows] == [["one", "1"], ["one", "2.5"]]
     assert "(mu =" not in text
+
+
+DISCOVERY = Discovery(0.020182, (0.001, 0.0123, 0.0571, 0.2345, 0.4), 2.0512, 4.2074, 2.5)
+
+
+def test_a_discovery_is_one_line_a_point():
+    found = Outcome("ok", mu_hat=1.2345, discovery=DISCOVERY, seconds=0.25)
+
+    text = shown(report(replace(point("one"), outcome=found)))
+    verbose = shown(report(replace(point("one"), outcome=found)), verbosity=1)
+
+    header, one = [line.split() for line in lines(text) if "mu_hat" in line or "0.0571 [" in line]
+    title = "point (mu = 0) p0 exp [+1, -1 sigma] significance mu_hat"
+    assert " ".join(header) == title
+    assert one == ["one", "0.02018", "0.0571", "[0.0123,", "0.2345]", "2.05", "1.234"]
+    assert "small.toml::one p0 0.02018 (0.2 s)" in lines(verbose)
 
 
 def test_of_several_specifications_each_point_names_its_own():

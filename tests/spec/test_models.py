@@ -324,7 +324,10 @@ SPECS = table(
         table({"yields": NAMES | some(st.dictionaries(NAMES, LABELS, max_size=2))}, select=SELECT),
         table({"discovery": some(NAMES)}),
     ),
-    poi=table(test=FINITE | some(FINITE), upper_limit=FRACTIONS) | table({"scan": SCANS}),
+    poi=table(
+        test=FINITE | st.lists(FINITE, min_size=1, max_size=3, unique=True), upper_limit=FRACTIONS
+    )
+    | table({"scan": SCANS}),
     cross_section=table({"table": NAMES, "on": NAMES}),
     inference=st.one_of(
         table(

@@ -175,7 +175,9 @@ def _require_asked(spec: SpecFile, key: KeyPath, quantity: str) -> None:
             "upper_limit_exp": "set poi.upper_limit",
             "upper_limit_xsec_obs": "set poi.upper_limit and [cross_section]",
             "upper_limit_xsec_exp": "set poi.upper_limit and [cross_section]",
-        }.get(quantity, "set poi.test, and a test_statistic other than q0")
+        }.get(quantity, "set poi.test")
+        if asked.inference.test_statistic == "q0":
+            remedy = "q0 gives p0"
         raise spec.error(key, f"{quantity} is expected but not asked for", remedy)
 
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """The matrices are small: one thread a worker is fastest, and workers do not fight for cores. What
@@ -27,10 +28,14 @@ def prepare() -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update({name: value or "1" for name, value in before.items()})
+    os.environ.update({name: "1" if value is None else value for name, value in before.items()})
+    resource_tracker.ensure_running()  # the server would start it, and undo the mask
+    # the server inherits the mask: a Ctrl-C while it imports is no traceback of its own
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         multiprocessing.forkserver.ensure_running()
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for name, value in before.items():
             if value is None:
                 del os.environ[name]

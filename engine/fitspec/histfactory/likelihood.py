@@ -77,6 +77,8 @@ class Likelihood:
         self._additive = ADDITIVE[histosys]
         p = model.parameters
         self._precision = np.where(p.normal, p.sigma**-2.0, 0.0)
+        self._poisson = np.flatnonzero(p.poisson)
+        self._scaled = model.scaled.astype(float)
         self.kinked = np.zeros(len(p.names), dtype=bool)
         self.kinked[model.additive] |= histosys == "code0"
         self.kinked[model.normsys] |= normsys == "code1"
@@ -135,7 +137,7 @@ class Likelihood:
             data: observed or Asimov data.
             right: (P,) which side's derivatives are meant at a kink; default the right.
         """
-        m, p = self.model, self.model.parameters
+        m = self.model
         rates = self._rates(theta, right)
         curvature, weight = self._weights(rates, data)
         gradient = self._gradient(theta, data, rates, weight)
@@ -144,7 +146,7 @@ class Likelihood:
         relative = np.empty((m.factors.stop - m.factors.start, len(m.nominal)))
         n = m.normsys.stop - m.normsys.start
         np.take(rates.normsys[:, 0], m.sample, axis=1, out=relative[:n])
-        np.multiply(m.scaled, (1 / rates.scales)[:, None], out=relative[n:])
+        np.multiply(self._scaled, (1 / rates.scales)[:, None], out=relative[n:])
         jacobian = np.zeros((len(theta), len(m.nominal)))
         slopes = jacobian[m.additive]
         np.multiply(m.up, rates.up[1][:, None], out=slopes)
@@ -156,24 +158,25 @@ class Likelihood:
         # curvature of the Poisson terms, then of the rates
         by_bin = np.add.reduceat(jacobian, m.first_cell, axis=1)
         scoring = (by_bin * curvature) @ by_bin.T
-        diagonal = np.einsum("ii->i", scoring)
+        diagonal = scoring.reshape(-1)[:: len(theta) + 1]
         diagonal += self._precision
-        diagonal[p.poisson] += data.auxiliary[p.poisson] / theta[p.poisson] ** 2
+        diagonal[self._poisson] += data.auxiliary[self._poisson] / theta[self._poisson] ** 2
 
         scaled *= 0.5
         jacobian[m.factors] -= scaled
         jacobian *= weight
         mixed = jacobian @ relative.T
-        own = np.einsum("ii->i", mixed[m.factors])
-        own[n:] = 0  # a rate is linear in a scale
+        own = mixed.reshape(-1)[m.factors.start * len(relative) :: len(relative) + 1]
+        own[n : len(relative)] = 0  # a rate is linear in a scale
         by_sample = np.bincount(m.sample, weight * rates.cells, len(m.samples))
         own[:n] += 0.5 * ((rates.normsys[:, 1] - rates.normsys[:, 0] ** 2) @ by_sample)
         hessian = scoring.copy()
         hessian[:, m.factors] += mixed
         hessian[m.factors] += mixed.T
         per_base = weight * rates.factor
-        np.einsum("ii->i", hessian)[m.additive] += rates.up[2] * (m.up @ per_base)
-        np.einsum("ii->i", hessian)[m.additive] += rates.down[2] * (m.down @ per_base)
+        diagonal = hessian.reshape(-1)[:: len(theta) + 1]
+        diagonal[m.additive] += rates.up[2] * (m.up @ per_base)
+        diagonal[m.additive] += rates.down[2] * (m.down @ per_base)
         return Expansion(self._value(theta, data, rates.bins), gradient, hessian, scoring)
 
     def _rates(self, theta: Array, right: Flags | None) -> _Rates:
@@ -216,23 +219,24 @@ class Likelihood:
 
     def _value(self, theta: Array, data: Data, bins: Array) -> float:
         p = self.model.parameters
-        events = data.main > 0
-        if (bins[events] <= NOTHING).any():
+        seen = data.main > 0
+        where_seen = bins[seen]
+        if (where_seen <= NOTHING).any():
             return math.inf
-        value = bins.sum() - (data.main[events] * np.log(bins[events])).sum()
-        value += 0.5 * (self._precision * (theta - data.auxiliary) ** 2).sum()
-        if p.poisson.any():
-            gamma, counted = theta[p.poisson], data.auxiliary[p.poisson]
-            value += (p.factor[p.poisson] * gamma - counted * np.log(gamma)).sum()
+        value = bins.sum() - data.main[seen] @ np.log(where_seen)
+        pull = theta - data.auxiliary
+        value += 0.5 * (self._precision * pull) @ pull
+        if self._poisson.size:
+            gamma, counted = theta[self._poisson], data.auxiliary[self._poisson]
+            value += p.factor[self._poisson] @ gamma - counted @ np.log(gamma)
         value = float(value) + data.constant
         return value if math.isfinite(value) else math.inf
 
     def _weights(self, rates: _Rates, data: Data) -> tuple[Array, Array]:
         """n / lambda^2 by bin, and d nll / d lambda = 1 - n / lambda by cell."""
-        nothing = np.zeros_like(rates.bins)
-        ratio = np.divide(data.main, rates.bins, out=nothing, where=data.main > 0)
-        by_bin = np.divide(ratio, rates.bins, out=nothing.copy(), where=data.main > 0)
-        return by_bin, np.repeat(1 - ratio, self.model.cells)
+        bins = np.where(data.main > 0, rates.bins, 1.0)
+        ratio = data.main / bins
+        return ratio / bins, (1 - ratio).repeat(self.model.cells)
 
     def _gradient(self, theta: Array, data: Data, rates: _Rates, weight: Array) -> Array:
         m, p = self.model, self.model.parameters
@@ -242,8 +246,10 @@ class Likelihood:
         gradient[m.additive] += rates.down[1] * (m.down @ per_base)
         weighted = weight * rates.cells
         gradient[m.normsys] += rates.normsys[:, 0] @ np.bincount(m.sample, weighted, len(m.samples))
-        gradient[m.scales] += (m.scaled @ weighted) / rates.scales
-        gradient[p.poisson] += p.factor[p.poisson] - data.auxiliary[p.poisson] / theta[p.poisson]
+        gradient[m.scales] += (self._scaled @ weighted) / rates.scales
+        if self._poisson.size:
+            counted = data.auxiliary[self._poisson]
+            gradient[self._poisson] += p.factor[self._poisson] - counted / theta[self._poisson]
         return gradient
 
 

@@ -27,6 +27,13 @@ computed, ..."""
 GOOD = 0.1
 """... as long as each step leaves less than this part of the distance."""
 
+PATIENCE = 3
+"""Steps for which the scoring matrix may stand in for a Hessian that is not positive, if it leads
+far enough: it costs nothing, but converges slowly."""
+
+MAX_SETS = 20
+"""Attempts at finding which parameters a step takes to their bounds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -60,7 +67,12 @@ def minimise(likelihood: Likelihood, data: Data, start: Array, fixed: Flags) -> 
         InferenceError: the function is not finite at the start.
         ConvergenceError: there is no minimum to be found from there.
     """
-    return _Descent(likelihood, data, start, fixed).run()
+    descent = _Descent(likelihood, data, start, fixed)
+    found = descent.run()
+    if descent.forked:  # at a kink that led down on both sides: try the other one
+        other = _Descent(likelihood, data, start, fixed, leftward=True).run()
+        found = min(found, other, key=lambda minimum: minimum.nll)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +99,23 @@ class _Newton:
 class _Descent:
     """One minimisation: where it is, and what is known there."""
 
-    def __init__(self, likelihood: Likelihood, data: Data, start: Array, fixed: Flags) -> None:
+    def __init__(
+        self,
+        likelihood: Likelihood,
+        data: Data,
+        start: Array,
+        fixed: Flags,
+        leftward: bool = False,
+    ) -> None:
         p = likelihood.model.parameters
         self._likelihood = likelihood
         self._data = data
         self._low = np.where(fixed, start, p.low)
         self._high = np.where(fixed, start, p.high)
         self._kinks = likelihood.kinked & ~fixed
+        self._leftward = leftward
+        self.forked = False
+        self._patience = PATIENCE
         self._steps = 0
         self._move(np.clip(start, self._low, self._high))
         if not math.isfinite(self._value):
@@ -151,35 +173,25 @@ class _Descent:
         low, high = self._piece
         at = self._kinks & (theta == 0)
         if at.any():
-            rightward = self._likelihood.expand(theta, self._data, right).gradient < 0
-            leftward = self._likelihood.expand(theta, self._data, right & ~at).gradient > 0
+            ahead = self._likelihood.expand(theta, self._data, right).gradient < 0
+            behind = self._likelihood.expand(theta, self._data, right & ~at).gradient > 0
+            self.forked |= bool((at & ahead & behind).any())
+            leftward = behind if self._leftward else behind & ~ahead
             right &= ~(at & leftward)
-            stuck = at & ~leftward & ~rightward
-            high = np.where(stuck, 0.0, high)
+            high = np.where(at & ~ahead & ~behind, 0.0, high)
         low = np.where(self._kinks & right, np.maximum(low, 0.0), low)
         high = np.where(self._kinks & ~right, np.minimum(high, 0.0), high)
         self._piece = low, high
         return right
 
     def _newton(self) -> _Newton:
-        low, high = self._piece
         free = self._free(self._gradient)
         matrix, cholesky, definite = self._factorise(free)
         step = _solve(cholesky, -self._gradient, free)
-        inside, still_free = True, free
-        while True:
-            target = self._theta + step
-            outside = still_free & ((target < low) | (target > high))
-            if not outside.any():
-                break
-            # those stop at their bounds, the others make the best of it
-            inside = False
-            still_free = still_free & ~outside
-            step = np.where(still_free, 0.0, np.clip(target, low, high) - self._theta)
-            pull = -(self._gradient + matrix @ step)
-            block = _cholesky(matrix, still_free)
-            if block is not None:  # a principal block of a positive matrix, but for rounding
-                step += _solve(block, pull, still_free)
+        low, high = (bound - self._theta for bound in self._piece)
+        inside = bool(((low <= step) & (step <= high))[free].all())
+        if not inside:
+            step = _into_box(step, matrix, self._gradient, low, high, free)
         edm = -float(self._gradient @ step)
         return _Newton(step, edm, free, cholesky, definite, inside)
 
@@ -189,14 +201,15 @@ class _Descent:
         return ~held
 
     def _factorise(self, free: Flags) -> tuple[Array, Array, bool]:
-        """A positive matrix as near to the Hessian as there is, and its Cholesky factor."""
+        """The Hessian, or something positive in its place, and its Cholesky factor."""
         factor = _cholesky(self._hessian, free)
         if factor is not None:
             return self._hessian, factor, True
-        shift, matrix = 0.0, self._scoring
+        stand_in = self._scoring if self._patience else _made_positive(self._hessian, free)
+        shift, matrix = 0.0, stand_in
         while (factor := _cholesky(matrix, free)) is None:
-            shift = max(100 * shift, 1e-10 * float(self._scoring.diagonal().max()), 1e-10)
-            matrix = self._scoring + shift * np.eye(len(free))
+            shift = max(100 * shift, 1e-10 * float(stand_in.diagonal().max()), 1e-10)
+            matrix = stand_in + shift * np.eye(len(free))
         return matrix, factor, False
 
     def _search(self, newton: _Newton) -> bool:
@@ -212,6 +225,8 @@ class _Descent:
                 value = self._likelihood.value(trial, self._data)
             if value <= self._value - 1e-4 * t * newton.edm:
                 self._steps += 1
+                if not newton.definite:
+                    self._patience = self._patience - 1 if t == 1 and self._patience else 0
                 self._move(trial, expansion)
                 return True
             above = value - self._value + t * newton.edm
@@ -255,6 +270,44 @@ class _Descent:
                 self._move(ways[best])
                 return True
         return False
+
+
+def _into_box(
+    step: Array, matrix: Array, gradient: Array, low: Array, high: Array, free: Flags
+) -> Array:
+    """The best step inside a box, of a quadratic model whose best step anywhere leads out of it.
+
+    Those that leave the box stop at its sides, the others make the best of it, and who is at a side
+    for no good leaves it again (primal-dual active sets: Hintermueller, Ito, Kunisch 2002).
+    """
+    at_low, at_high = free & (step < low), free & (step > high)
+    for _ in range(MAX_SETS):
+        loose = free & ~at_low & ~at_high
+        block = _cholesky(matrix, loose)
+        if block is None:  # a principal block of a positive matrix, but for rounding
+            break
+        step = np.where(at_low, low, np.where(at_high, high, 0.0))
+        step += _solve(block, -(gradient + matrix @ step), loose)
+        push = gradient + matrix @ step
+        before = at_low, at_high
+        at_low = (loose & (step < low)) | (at_low & (push >= 0))
+        at_high = (loose & (step > high)) | (at_high & (push <= 0))
+        if (at_low == before[0]).all() and (at_high == before[1]).all():
+            return step
+    # each on its own: not far, but down
+    scale = np.where(free, matrix.diagonal(), 1.0)
+    return np.where(free, np.clip(-gradient / scale, low, high), 0.0)
+
+
+def _made_positive(matrix: Array, free: Flags) -> Array:
+    """The free parameters' block with its negative eigenvalues made positive, and no tiny ones."""
+    rows = np.flatnonzero(free)
+    curvatures, directions = np.linalg.eigh(matrix[np.ix_(rows, rows)])
+    curvatures = np.abs(curvatures)
+    curvatures = np.maximum(curvatures, 1e-10 * max(1.0, curvatures.max()))
+    positive = np.eye(len(free))
+    positive[np.ix_(rows, rows)] = (directions * curvatures) @ directions.T
+    return positive
 
 
 def _cholesky(matrix: Array, free: Flags) -> Array | None:

@@ -27,8 +27,8 @@ def test_hypotheses(likelihood: Likelihood, question: Question) -> Outcome:
     tested, truth = ([0.0], 1.0) if discovery else (list(question.mus), 0.0)
     _require_inside([*tested, truth], likelihood.poi_bounds)
     observed = Profile(likelihood, likelihood.observed, "observed")
+    observed.settle([truth, *tested])
     made_of = observed.at(truth).parameters
-    observed.settle(tested)
     asimov = Profile(likelihood, likelihood.asimov(made_of), "asimov", truth=made_of)
     asimov.settle(tested)
     return Outcome(

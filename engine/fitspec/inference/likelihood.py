@@ -46,6 +46,9 @@ class Likelihood(Protocol):
             InferenceError: the minimiser did not converge.
         """
 
+    def oddity(self, parameters: Any) -> str | None:
+        """What makes these parameters suspicious, although the likelihood has a value there."""
+
     def asimov(self, parameters: Any) -> Any:
         """The data that these parameters predict exactly, auxiliary data included."""
 

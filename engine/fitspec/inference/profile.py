@@ -33,21 +33,35 @@ class Profile:
         self._data = data
         self._name = name
         self._truth = truth
-        self._conditional: dict[float, Minimum] = {}
-        self._fits: dict[float | None, FitResult] = {}
-        self.notes: list[str] = []
-        self.free = self._lowest(None, [truth])
+        self._minima: dict[float | None, Minimum] = {}
+        self._gaps: list[str] = []
+        self._fit(None, truth)
+
+    @property
+    def free(self) -> Minimum:
+        """The free fit."""
+        return self._minima[None]
 
     @property
     def fits(self) -> list[FitResult]:
         """The fits that count, the free one first."""
-        return list(self._fits.values())
+        return [self._result(mu, minimum) for mu, minimum in self._minima.items()]
+
+    @property
+    def notes(self) -> list[str]:
+        """What is odd about these fits."""
+        oddities = [
+            f"{self._describe(mu)} {oddity}"
+            for mu, minimum in self._minima.items()
+            if (oddity := self._likelihood.oddity(minimum.parameters)) is not None
+        ]
+        return [*self._gaps, *oddities]
 
     def at(self, mu: float) -> Minimum:
         """The conditional fit at a POI value."""
-        if mu not in self._conditional:
-            self._conditional[mu] = self._lowest(mu, [None, self.free.parameters])
-        return self._conditional[mu]
+        if mu not in self._minima:
+            self._fit(mu, None, self.free.parameters)
+        return self._minima[mu]
 
     def settle(self, mus: Iterable[float]) -> None:
         """Make all conditional fits, and the free fit again from the lowest of them.
@@ -55,11 +69,14 @@ class Profile:
         Raises:
             InferenceError: the free fit stays above a conditional one.
         """
-        known = [*mus, *self._conditional]
+        known = dict.fromkeys([*mus, *(mu for mu in self._minima if mu is not None)])
         lowest_mu = min(known, key=lambda mu: self.at(mu).twice_nll)
-        lowest = self.at(lowest_mu)
-        if self._truth is None or self.free.twice_nll > lowest.twice_nll + SLACK:
-            self.free = self._lowest(None, [lowest.parameters], self.free)
+        lowest, before = self.at(lowest_mu), self.free.twice_nll
+        if self._truth is None or before > lowest.twice_nll + SLACK:
+            self._fit(None, lowest.parameters)
+        if self.free.twice_nll < before - SLACK:  # the others may be caught where it was
+            for mu in known:
+                self._fit(mu, self.free.parameters)
         if self.free.twice_nll > lowest.twice_nll + SLACK:
             raise ConvergenceError(
                 f"the free fit to {self._name} data stays above the fit at mu = {lowest_mu:g}",
@@ -79,11 +96,9 @@ class Profile:
         denominator = self.at(0.0) if below_zero else self.free
         return max(0.0, self.at(mu).twice_nll - denominator.twice_nll)
 
-    def _lowest(
-        self, mu: float | None, starts: Iterable[Any], known: Minimum | None = None
-    ) -> Minimum:
-        """The lowest minimum, of those found from these starts and one known before."""
-        found = [] if known is None else [known]
+    def _fit(self, mu: float | None, *starts: Any) -> None:
+        """Fit from these starts; the lowest minimum counts, with the one known before."""
+        found = [self._minima[mu]] if mu in self._minima else []
         failures = []
         for start in starts:
             try:
@@ -95,20 +110,24 @@ class Profile:
         lowest = min(found, key=lambda minimum: minimum.twice_nll)
         gap = max(minimum.twice_nll for minimum in found) - lowest.twice_nll
         if gap > SLACK:
-            which = "the free fit" if mu is None else "the fit"
-            where = "" if mu is None else f" at mu = {mu:g}"
-            self.notes.append(
-                f"{which} to {self._name} data{where} has several minima: "
+            self._gaps.append(
+                f"{self._describe(mu)} has several minima: "
                 f"two starts ended {gap:.2g} apart; the lower one is used"
             )
-        self._fits[mu] = FitResult(
+        self._minima[mu] = lowest
+
+    def _describe(self, mu: float | None) -> str:
+        which = "the free fit" if mu is None else "the fit"
+        return f"{which} to {self._name} data" + ("" if mu is None else f" at mu = {mu:g}")
+
+    def _result(self, mu: float | None, minimum: Minimum) -> FitResult:
+        return FitResult(
             kind="free" if mu is None else "conditional",
             data=self._name,
             mu=mu,
-            twice_nll=lowest.twice_nll,
+            twice_nll=minimum.twice_nll,
             converged=True,
-            iterations=lowest.iterations,
-            edm=lowest.edm,
-            at_bounds=lowest.at_bounds,
+            iterations=minimum.iterations,
+            edm=minimum.edm,
+            at_bounds=minimum.at_bounds,
         )
-        return lowest

@@ -87,16 +87,30 @@ def load_background(raw: bytes, name: str, digests: Sequence[str] | None) -> Bac
         WorkspaceError: not JSON, or not a HistFactory workspace.
         DigestError: it has none of the digests.
     """
-    content = parse_json(raw, name)
-    digest = f"sha256:{canonical_digest(content, 'sha256', name)}"
+    background = _parsed(raw, name)
+    digest = background.digest
     if digests is not None and digest not in digests:
         expected = " or ".join(digests)
         raise DigestError(
             f"{name} has digest {digest}, expected {expected}",
             "it is not the workspace the specification was written for",
         )
-    require_schema(content, "workspace", name)
+    _validated(background)
+    return background
+
+
+@functools.lru_cache(maxsize=16)
+def _parsed(raw: bytes, name: str) -> Background:
+    """Specifications often share a workspace: it is read once."""
+    content = parse_json(raw, name)
+    digest = f"sha256:{canonical_digest(content, 'sha256', name)}"
     return Background(name, raw, digest, content)
+
+
+@functools.lru_cache(maxsize=16)
+def _validated(background: Background) -> None:
+    """The same holds for its check against the schema."""
+    require_schema(background.content, "workspace", background.name)
 
 
 def parse_json(raw: bytes, name: str) -> Any:

@@ -62,6 +62,21 @@ class NativeLikelihood:
             at_bounds=tuple(names[i] for i in np.flatnonzero(found.at_bounds)),
         )
 
+    def oddity(self, parameters: Any) -> str | None:
+        """See :meth:`fitspec.inference.likelihood.Likelihood.oddity`.
+
+        A bin without events may be expected to have less than none; pyhf allows it, too.
+        """
+        expected = self._likelihood.expected(parameters)
+        b = int(np.argmin(expected))
+        if expected[b] >= 0:
+            return None
+        channel, index = self._likelihood.model.bins[b]
+        return f"expects {expected[b]:.3g} events in bin {index} of channel {channel!r}"
+
     def asimov(self, parameters: Any) -> Any:
         """See :meth:`fitspec.inference.likelihood.Likelihood.asimov`."""
-        return self._likelihood.asimov(parameters)
+        try:
+            return self._likelihood.asimov(parameters)
+        except InferenceError as error:
+            raise InferenceError(f"the Asimov data would have {error}") from error

@@ -114,6 +114,17 @@ class PyhfLikelihood:
             if not held and min(float(value) - low, high - float(value)) <= 1e-9 * (high - low)
         )
 
+    def oddity(self, parameters: Any) -> str | None:
+        """See :meth:`fitspec.inference.likelihood.Likelihood.oddity`."""
+        expected = self._model.expected_actualdata(parameters)
+        for channel, bins in self._model.config.channel_slices.items():
+            for index, events in enumerate(expected[bins]):
+                if events < 0:
+                    return (
+                        f"expects {float(events):.3g} events in bin {index} of channel {channel!r}"
+                    )
+        return None
+
     def asimov(self, parameters: Any) -> Any:
         """See :meth:`fitspec.inference.likelihood.Likelihood.asimov`."""
         return self._model.expected_data(parameters)
