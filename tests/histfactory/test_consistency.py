@@ -10,6 +10,7 @@ import pytest
 
 from fitspec.errors import WorkspaceError
 from fitspec.histfactory import require_consistent
+from fitspec.histfactory.consistency import require_lumi
 
 
 @pytest.fixture
@@ -39,9 +40,6 @@ SPOIL: dict[str, Callable[[dict[str, Any]], Any]] = {
         "samples"
     ][1]["data"].append(1.0),
     "its measurement names no POI": lambda w: w["measurements"][0]["config"].update(poi=""),
-    "its measurement has no auxdata and sigmas for 'lumi', a luminosity": lambda w: w["channels"][
-        0
-    ]["samples"][1]["modifiers"].append({"name": "lumi", "type": "lumi", "data": None}),
     "no sample carries the POI 'mu'": lambda w: w["channels"][0]["samples"].pop(),
     "it is no HistFactory workspace: KeyError('channels')": lambda w: w.pop("channels"),
     "it is no HistFactory workspace: KeyError('modifiers')": lambda w: (
@@ -56,3 +54,16 @@ def test_an_unsound_workspace_says_why(sound: dict[str, Any], problem: str) -> N
     with pytest.raises(WorkspaceError) as caught:
         require_consistent(sound, "measurement")
     assert str(caught.value) == problem
+
+
+def test_a_luminosity_needs_its_auxiliary_measurement(sound: dict[str, Any]) -> None:
+    lumi = {"name": "lumi", "type": "lumi", "data": None}
+    sound["channels"][0]["samples"][1]["modifiers"].append(lumi)
+    with pytest.raises(WorkspaceError) as caught:
+        require_lumi(sound, "measurement")
+    assert str(caught.value) == (
+        "its measurement has no auxdata and sigmas for 'lumi', a luminosity"
+    )
+    constraint = {"name": "lumi", "auxdata": [1.0], "sigmas": [0.02]}
+    sound["measurements"][0]["config"]["parameters"].append(constraint)
+    require_lumi(sound, "measurement")

@@ -28,7 +28,6 @@ def require_consistent(workspace: Mapping[str, Any], measurement: str) -> None:
             _require_observed(channel, workspace["observations"])
         config = _measurement(workspace, measurement)["config"]
         _require_poi(workspace, config["poi"])
-        _require_lumi(workspace, config["parameters"])
     except (KeyError, TypeError, AttributeError) as error:
         raise WorkspaceError(f"it is no HistFactory workspace: {error!r}") from error
 
@@ -73,8 +72,12 @@ def _require_poi(workspace: Mapping[str, Any], poi: str) -> None:
         raise WorkspaceError(f"no sample carries the POI {poi!r}")
 
 
-def _require_lumi(workspace: Mapping[str, Any], parameters: Iterable[Mapping[str, Any]]) -> None:
-    """A luminosity is constrained by the measurement, not by the modifier."""
+def require_lumi(workspace: Mapping[str, Any], measurement: str) -> None:
+    """Raise :class:`WorkspaceError` unless every luminosity has its auxiliary measurement.
+
+    pyhf has none for it, and no word that tells; the native compiler sees to it itself.
+    """
+    parameters = _measurement(workspace, measurement)["config"]["parameters"]
     constrained = {p["name"] for p in parameters if p.get("auxdata") and p.get("sigmas")}
     for modifier in _modifiers(workspace):
         if modifier["type"] == "lumi" and modifier["name"] not in constrained:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fitspec.errors import ConvergenceError, InferenceError, MissingExtraError
+from fitspec.histfactory.consistency import require_lumi
 from fitspec.inference.likelihood import Minimum
 from fitspec.inference.question import Question
 
@@ -32,6 +33,7 @@ def open_likelihood(workspace: Mapping[str, Any], question: Question) -> Iterato
         question: measurement, interpolation codes, tensor library and optimizer.
 
     Raises:
+        WorkspaceError: a luminosity without its auxiliary measurement.
         InferenceError: pyhf cannot build this model.
         MissingExtraError: the tensor library or the optimizer is not installed.
     """
@@ -45,6 +47,7 @@ class PyhfLikelihood:
     def __init__(self, workspace: Mapping[str, Any], question: Question) -> None:
         import pyhf
 
+        require_lumi(workspace, question.measurement)
         settings = {
             "normsys": {"interpcode": question.normsys},
             "histosys": {"interpcode": question.histosys},
