@@ -61,6 +61,7 @@ class PyhfLikelihood:
             self.observed = pyhf_workspace.data(self._model)
         except _model_errors() as error:
             raise InferenceError(f"pyhf cannot build the model: {_first_line(error)}") from error
+        self._optimizer = question.optimizer
         config = self._model.config
         if config.suggested_fixed()[config.poi_index]:
             raise InferenceError(
@@ -79,18 +80,17 @@ class PyhfLikelihood:
             init = [
                 min(max(float(v), low), high) for v, (low, high) in zip(start, bounds, strict=True)
             ]
-        options = {"return_fitted_val": True, "return_result_obj": True}
         try:
-            if mu is None:
-                found = pyhf.infer.mle.fit(data, self._model, init, **options)
-            else:
-                found = pyhf.infer.mle.fixed_poi_fit(mu, data, self._model, init, **options)
+            found = self._minimise(data, mu, init)
         except (ValueError, pyhf.exceptions.InvalidPdfData) as error:
             raise InferenceError(f"pyhf cannot fit the model: {_first_line(error)}") from error
         except pyhf.exceptions.FailedMinimization as error:
             what = "the free fit" if mu is None else f"the fit at mu = {mu:g}"
+            other = 'backend.name = "native"'
+            if self._optimizer != "minuit":
+                other = 'optimizer = "minuit"'
             raise ConvergenceError(
-                f"{what} did not converge: {_first_line(error)}", 'try optimizer = "minuit"'
+                f"{what} did not converge: {_first_line(error)}", f"try {other}"
             ) from error
         parameters, twice_nll, details = found
         minuit = details.get("minuit")
@@ -116,6 +116,23 @@ class PyhfLikelihood:
             )
             if not held and min(float(value) - low, high - float(value)) <= 1e-9 * (high - low)
         )
+
+    def _minimise(self, data: Any, mu: float | None, init: list[float] | None) -> Any:
+        """Parameters, -2 ln L, and what the optimizer tells of its way there."""
+        import pyhf
+
+        attempts: list[dict[str, Any]] = [{}]
+        if self._optimizer == "minuit":
+            attempts.append({"strategy": 2})  # twice as slow, and at its end where others give up
+        for options in attempts:
+            options |= {"return_fitted_val": True, "return_result_obj": True}
+            try:
+                if mu is None:
+                    return pyhf.infer.mle.fit(data, self._model, init, **options)
+                return pyhf.infer.mle.fixed_poi_fit(mu, data, self._model, init, **options)
+            except pyhf.exceptions.FailedMinimization as error:
+                failure = error
+        raise failure
 
     def oddity(self, parameters: Any) -> str | None:
         """See :meth:`fitspec.inference.likelihood.Likelihood.oddity`."""
