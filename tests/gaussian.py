@@ -31,6 +31,8 @@ class Gaussian:
         at_bounds = ("mu",) if poi in self.poi_bounds else ()
         return Minimum(poi, poi, twice_nll, iterations=3, edm=1e-9, at_bounds=at_bounds)
 
+    alternatives: tuple[float, ...] = ()
+
     def oddity(self, parameters: float) -> str | None:
         return None
 

@@ -105,6 +105,8 @@ class Scripted:
             raise InferenceError(f"start {turn} at {mu} failed")
         return Minimum(f"{mu} {turn}", 0.7 if mu is None else mu, height, turn, None, (f"p{turn}",))
 
+    alternatives: tuple[str, ...] = ()
+
     def oddity(self, parameters: str) -> str | None:
         return None
 

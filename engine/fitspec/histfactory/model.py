@@ -22,7 +22,7 @@ from fitspec.histfactory.parameters import (
     configured,
     scalar_set,
 )
-from fitspec.histfactory.samples import ALPHA, SHAPES, Sample, clash, compile_sample
+from fitspec.histfactory.samples import ALPHA, SHAPES, Sample, clash, compile_sample, numbers
 from fitspec.histfactory.shapes import offsets, shape_set
 
 Index = npt.NDArray[np.intp]
@@ -162,7 +162,7 @@ class _Layout:
         return Model(
             parameters=Parameters.of([sets[name] for name in order]),
             poi=poi,
-            observed=np.array(self._observed, dtype=float),
+            observed=numbers(self._observed, "an observation"),
             bins=self._bins,
             additive=ranges["additive"],
             normsys=ranges["normsys"],

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fitspec.errors import WorkspaceError
 from fitspec.histfactory.interpolation import Array
-from fitspec.histfactory.samples import ALPHA
+from fitspec.histfactory.samples import ALPHA, numbers
 
 NORMAL, POISSON = "normal", "poisson"
 GAMMA_BOUNDS = (1e-10, 10.0)
@@ -158,6 +158,7 @@ def configured(default: ParameterSet, config: Mapping[str, Any] | None) -> Param
             raise WorkspaceError(
                 f"its measurement gives {len(values)} {key} of {default.name!r}, which has {n}"
             )
+        numbers(values, f"its measurement's {key} of {default.name!r}")
     missing = [key for key in _REQUIRED if key not in given] if not default.inits else []
     if missing:
         what = ", ".join(missing)

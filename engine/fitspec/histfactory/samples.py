@@ -70,7 +70,7 @@ def compile_sample(sample: Mapping[str, Any], channel: str) -> Sample:
         WorkspaceError: naming sample and modifier that make no sense.
     """
     where = f"sample {sample['name']!r} of channel {channel!r}"
-    nominal = np.array(sample["data"], dtype=float)
+    nominal = numbers(sample["data"], where)
     by_type: dict[str, dict[str, Any]] = {kind: {} for kind in PARAMETER_KINDS}
     kinds: dict[str, str] = {}
     for modifier in sample["modifiers"]:
@@ -97,7 +97,7 @@ def compile_sample(sample: Mapping[str, Any], channel: str) -> Sample:
         coefficients=code4_coefficients(log_hi, log_lo),
         scales=[name for kind in SCALES for name in by_type[kind]],
         shapes={
-            name: (kind, _uncertainties(data, nominal, name, where))
+            name: (kind, _uncertainties(kind, data, nominal, name, where))
             for kind in SHAPES
             for name, data in by_type[kind].items()
         },
@@ -111,6 +111,18 @@ def clash(name: str, one: str, other: str) -> WorkspaceError:
     )
 
 
+def numbers(values: Any, where: str) -> Array:
+    """Values as an array.
+
+    Raises:
+        WorkspaceError: a value is null.
+    """
+    array = np.array(values, dtype=float)
+    if np.isnan(array).any():
+        raise WorkspaceError(f"{where} has a null where a number is needed")
+    return array
+
+
 def _histosys(
     modifiers: Mapping[str, Any], nominal: Array, where: str
 ) -> tuple[list[str], Array, Array]:
@@ -119,8 +131,8 @@ def _histosys(
         _require_bins(len(data["hi_data"]), nominal, name, where)
         _require_bins(len(data["lo_data"]), nominal, name, where)
     shape = (len(modifiers), len(nominal))
-    hi = np.array([data["hi_data"] for data in modifiers.values()], dtype=float).reshape(shape)
-    lo = np.array([data["lo_data"] for data in modifiers.values()], dtype=float).reshape(shape)
+    hi = numbers([data["hi_data"] for data in modifiers.values()], where).reshape(shape)
+    lo = numbers([data["lo_data"] for data in modifiers.values()], where).reshape(shape)
     up, down = hi - nominal, nominal - lo
     effective = (up != 0).any(axis=1) | (down != 0).any(axis=1)
     names = [name for name, keep in zip(modifiers, effective, strict=True) if keep]
@@ -141,12 +153,12 @@ def _normsys(modifiers: Mapping[str, Any], where: str) -> tuple[list[str], Array
     return list(effective), logarithms[:, 0], logarithms[:, 1]
 
 
-def _uncertainties(data: Any, nominal: Array, name: str, where: str) -> Array:
+def _uncertainties(kind: str, data: Any, nominal: Array, name: str, where: str) -> Array:
     """Absolute uncertainties, (B,); zeros for a shapefactor, which has none."""
-    if data is None:
+    if kind == "shapefactor":
         return np.zeros_like(nominal)
     _require_bins(len(data), nominal, name, where)
-    return np.array(data, dtype=float)
+    return numbers(data, where)
 
 
 def _require_bins(found: int, nominal: Array, name: str, where: str) -> None:

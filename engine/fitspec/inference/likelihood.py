@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -33,6 +34,10 @@ class Likelihood(Protocol):
     poi_bounds: tuple[float, float]
     observed: Any
     """Observed main and auxiliary data."""
+
+    @property
+    def alternatives(self) -> Sequence[Any]:
+        """More starting values, (P,) each, worth trying where a signal is imposed on the data."""
 
     def fit(self, data: Any, mu: float | None = None, start: Any = None) -> Minimum:
         """Minimise -2 ln L.

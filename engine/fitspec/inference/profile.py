@@ -60,7 +60,9 @@ class Profile:
     def at(self, mu: float) -> Minimum:
         """The conditional fit at a POI value."""
         if mu not in self._minima:
-            self._fit(mu, None, self.free.parameters)
+            # a signal that the data do not want pulls parameters apart: look in more places
+            more = self._likelihood.alternatives if mu != 0 else ()
+            self._fit(mu, None, self.free.parameters, *more)
         return self._minima[mu]
 
     def settle(self, mus: Iterable[float]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fitspec.errors import InferenceError
+from fitspec.histfactory.interpolation import Array
 from fitspec.histfactory.likelihood import Likelihood
 from fitspec.histfactory.minimise import minimise
 from fitspec.histfactory.model import Compiler
@@ -38,8 +39,20 @@ class NativeLikelihood:
             raise InferenceError(f"the measurement fixes the POI {name!r}", "unfix it")
         self._likelihood = Likelihood(model, question.normsys, question.histosys)
         self.observed = self._likelihood.observed()
+        self.alternatives = (self._below_nominal(model.additive),)
         low, high = self._parameters.low[self._poi], self._parameters.high[self._poi]
         self.poi_bounds = (float(low), float(high))
+
+    def _below_nominal(self, additive: slice) -> Array:
+        """Starting values half a sigma down in all histosys.
+
+        Their two sides differ, and with them the minima that are reached. In 2 of the 125 points of
+        the published 1Lbb likelihood, the lowest minimum at mu = 1 is found from here alone.
+        """
+        p = self._parameters
+        start = p.inits.copy()
+        start[additive] -= 0.5
+        return np.where(p.fixed, p.inits, np.clip(start, p.low, p.high))
 
     def fit(self, data: Any, mu: float | None = None, start: Any = None) -> Minimum:
         """See :meth:`fitspec.inference.likelihood.Likelihood.fit`."""

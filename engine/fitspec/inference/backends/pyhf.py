@@ -68,6 +68,7 @@ class PyhfLikelihood:
                 f"the measurement fixes the POI {config.poi_name!r}", "unfix it in the workspace"
             )
         low, high = config.suggested_bounds()[config.poi_index]
+        self.alternatives: tuple[Any, ...] = ()
         self.poi_bounds = (float(low), float(high))
 
     def fit(self, data: Any, mu: float | None = None, start: Any = None) -> Minimum:
