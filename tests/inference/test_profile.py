@@ -157,6 +157,17 @@ def test_fits_are_made_again_from_a_free_fit_that_turned_out_much_lower():
     assert [fit.twice_nll for fit in profile.fits] == [1.0, 2.0, 5.0]
 
 
+def test_more_starts_are_made_where_a_poi_value_is_against_the_data():
+    likelihood = Scripted({None: [0.0], 1.0: [3.0, 3.0, 2.0], 0.5: [0.5, 0.5]})
+    likelihood.alternatives = ("elsewhere",)
+    profile = Profile(likelihood, "data", "observed")
+
+    assert profile.at(1.0).twice_nll == 2.0
+    assert "several minima: two starts ended 1 apart" in profile.notes[0]
+    assert profile.at(0.5).twice_nll == 0.5
+    assert likelihood.made == [None, 1.0, 1.0, 1.0, 0.5, 0.5]
+
+
 def test_a_first_free_fit_that_fails_is_an_error():
     with pytest.raises(InferenceError, match=r"^start 0 at None failed$"):
         Profile(Scripted({None: [None]}), "data", "observed")

@@ -37,7 +37,7 @@ class Likelihood(Protocol):
 
     @property
     def alternatives(self) -> Sequence[Any]:
-        """More starting values, (P,) each, worth trying where a signal is imposed on the data."""
+        """More starting values, (P,) each, worth trying where a POI value is against the data."""
 
     def fit(self, data: Any, mu: float | None = None, start: Any = None) -> Minimum:
         """Minimise -2 ln L.

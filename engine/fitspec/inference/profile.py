@@ -12,6 +12,10 @@ from fitspec.results import FitResult
 SLACK = 1e-4
 """How far, in -2 ln L, two fits of the same may end apart before somebody should know."""
 
+STRAIN = 1.0
+"""A POI value that is against the data, by more than this in -2 ln L, pulls the other parameters to
+where there may be more minima: more starts are worth their time."""
+
 
 class Profile:
     """A free fit and conditional ones, each made once and from at least two starts.
@@ -60,9 +64,9 @@ class Profile:
     def at(self, mu: float) -> Minimum:
         """The conditional fit at a POI value."""
         if mu not in self._minima:
-            # a signal that the data do not want pulls parameters apart: look in more places
-            more = self._likelihood.alternatives if mu != 0 else ()
-            self._fit(mu, None, self.free.parameters, *more)
+            self._fit(mu, None, self.free.parameters)
+            if self._minima[mu].twice_nll > self.free.twice_nll + STRAIN:
+                self._fit(mu, *self._likelihood.alternatives)
         return self._minima[mu]
 
     def settle(self, mus: Iterable[float]) -> None:
