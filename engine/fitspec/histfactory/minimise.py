@@ -18,7 +18,7 @@ TOLERANCE = 1e-10
 known to 1e-10, its root, which p-values are made of, to 1e-5."""
 
 STALLED = 1e-6
-"""Where rounding allows no further descent, this distance is near enough."""
+"""Where rounding, or patience, allows no further descent, this distance is near enough."""
 
 NEAR = 0.1
 """Below this distance the Hessian hardly changes any more: it is kept, and only gradients are
@@ -139,6 +139,8 @@ class _Descent:
                 if newton.edm <= STALLED:
                     return self._found(newton.edm)
                 raise ConvergenceError(f"no way down at a distance of {newton.edm:.2g}")
+        if newton.edm <= STALLED:  # along the curved floor of a valley
+            return self._found(newton.edm)
         raise ConvergenceError(f"no minimum after {MAX_STEPS} steps")
 
     def _impossible_bin(self) -> str:
@@ -216,7 +218,7 @@ class _Descent:
         """Along a step, as far as leads down; False if nowhere does."""
         t = 1.0
         while t > 1e-10:
-            trial = np.clip(self._theta + t * newton.step, *self._piece)
+            trial = _moved(self._theta, t * newton.step, *self._piece)
             expansion = None
             if t == 1 and not self._kinks.any():  # most are accepted, so do it in one go
                 expansion = self._likelihood.expand(trial, self._data)
@@ -270,6 +272,13 @@ class _Descent:
                 self._move(ways[best])
                 return True
         return False
+
+
+def _moved(theta: Array, step: Array, low: Array, high: Array) -> Array:
+    """Where a step leads; what it takes to its bound is exactly there, whatever the rounding."""
+    moved = np.clip(theta + step, low, high)
+    moved = np.where(step == low - theta, low, moved)
+    return np.where(step == high - theta, high, moved)
 
 
 def _into_box(
