@@ -20,7 +20,9 @@ class Gaussian:
     poi_bounds: tuple[float, float] = (-10.0, 10.0)
     calls: list[tuple[float, float | None, Any]] = field(default_factory=list)
 
-    def fit(self, data: float, mu: float | None = None, start: Any = None) -> Minimum:
+    def fit(
+        self, data: float, mu: float | None = None, start: Any = None, known: Any = ()
+    ) -> Minimum:
         self.calls.append((data, mu, start))
         low, high = self.poi_bounds
         poi = min(max(data, low), high) if mu is None else mu
@@ -48,8 +50,10 @@ class Stuck(Gaussian):
     stops_at: float = 8.0
     for_good: bool = False
 
-    def fit(self, data: float, mu: float | None = None, start: Any = None) -> Minimum:
-        minimum = super().fit(data, mu, start)
+    def fit(
+        self, data: float, mu: float | None = None, start: Any = None, known: Any = ()
+    ) -> Minimum:
+        minimum = super().fit(data, mu, start, known)
         starts_badly = start is None or start == self.stops_at or self.for_good
         if mu is None and self.stuck(data) and starts_badly:
             return self.minimum(self.stops_at, data)
@@ -63,8 +67,10 @@ class TwoMinima(Gaussian):
     above: float = 2.5
     failing: bool = False
 
-    def fit(self, data: float, mu: float | None = None, start: Any = None) -> Minimum:
-        found = super().fit(data, mu, start)
+    def fit(
+        self, data: float, mu: float | None = None, start: Any = None, known: Any = ()
+    ) -> Minimum:
+        found = super().fit(data, mu, start, known)
         if mu is None or start is not None:
             return found
         if self.failing:

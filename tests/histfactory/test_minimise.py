@@ -377,6 +377,61 @@ def test_a_minimum_is_a_start_that_is_not_left(spec, codes):
     assert again.iterations <= 2
 
 
+# ---- minima that are known ----
+
+
+def two_valleys(alpha, known=()):
+    """Started at alpha, which only ever adds, so that an excess may pull it both ways."""
+    spec = workspace(
+        region(
+            [27.0, 12.0], background([20.0, 10.0], normsys("alpha", 1.2, 1.3)), signal([0.0, 1.0])
+        )
+    )
+    fit = Fit(spec, start={"alpha": alpha}, mu=1.0)
+    return minimise(fit.likelihood, fit.data, fit.start, fit.fixed, [m.theta for m in known])
+
+
+def test_a_descent_to_a_known_minimum_ends_early():
+    left, right = two_valleys(-1.0), two_valleys(1.0)
+
+    again = two_valleys(0.5, [left, right])
+
+    assert again.known == 1
+    assert again.iterations < two_valleys(0.5).iterations
+    assert again.nll == pytest.approx(right.nll, abs=0.5)
+
+
+def test_a_descent_to_another_minimum_goes_on():
+    right = two_valleys(1.0)
+
+    left = two_valleys(-1.0, [right])
+
+    assert left.known is None
+    assert left.edm <= 1e-10
+    assert left.theta.min() < -0.5
+    assert right.theta.min() > 0.5
+    assert left.nll > right.nll
+
+
+@settings(SETTINGS, max_examples=100)
+@given(workspaces(), st.floats(-2, 2))
+def test_what_ends_early_would_have_ended_there(spec, pull):
+    fit = Fit(spec)
+    p = fit.likelihood.model.parameters
+    start = np.where(p.normal & ~fit.fixed, np.clip(p.inits + pull, p.low, p.high), p.inits)
+    try:
+        alone = minimise(fit.likelihood, fit.data, start, fit.fixed)
+    except InferenceError:
+        return
+
+    found = minimise(fit.likelihood, fit.data, start, fit.fixed, [fit.found.theta])
+
+    if found.known is None:
+        assert (found.nll, found.iterations) == (alone.nll, alone.iterations)
+    else:
+        assert fit.found.nll == pytest.approx(alone.nll, abs=1e-6)
+
+
 def test_a_shape_without_events_goes_to_its_bound():
     fit = Fit(workspace(region([0.0], signal([1.0]), background([5.0], shapefactor("x")))))
 

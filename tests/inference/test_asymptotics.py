@@ -143,6 +143,14 @@ def test_a_test_without_any_power_is_an_error():
         p_values(0.3, 0.0, "qtilde")
 
 
+@pytest.mark.parametrize("q_asimov", [0.0, 1e-30, 1e-16])
+def test_what_a_minimiser_leaves_of_zero_is_no_evidence(q_asimov):
+    found = p_values(1e-13, q_asimov, "qtilde")
+
+    assert found.p_sb == pytest.approx(0.5, abs=1e-6)
+    assert found.CLs == pytest.approx(1.0, abs=1e-6)
+
+
 @pytest.mark.parametrize(("q", "test_statistic"), [(0.0, "q"), (0.0, "qtilde"), (0.3, "q")])
 def test_a_test_without_power_excludes_nothing(q, test_statistic):
     found = p_values(q, 0.0, test_statistic)

@@ -97,7 +97,9 @@ class Scripted:
     observed: str = "data"
     made: list[float | None] = field(default_factory=list)
 
-    def fit(self, data: str, mu: float | None = None, start: Any = None) -> Minimum:
+    def fit(
+        self, data: str, mu: float | None = None, start: Any = None, known: Any = ()
+    ) -> Minimum:
         turn = self.made.count(mu)
         self.made.append(mu)
         height = self.heights[mu][turn]

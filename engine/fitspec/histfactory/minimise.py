@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg.lapack import dpotrf, dpotrs
@@ -27,6 +29,13 @@ computed, ..."""
 GOOD = 0.1
 """... as long as each step leaves less than this part of the distance."""
 
+FAMILIAR = 1.0
+"""Within this distance of a minimum, in -2 ln L, a positive Hessian tells where it is, ..."""
+
+SAME = 0.05
+"""... to less than this, in the same units (a quarter of a standard deviation, squared): a known
+minimum as near as that is the same one."""
+
 PATIENCE = 3
 """Steps for which the scoring matrix may stand in for a Hessian that is not positive, if it leads
 far enough: it costs nothing, but converges slowly."""
@@ -45,6 +54,7 @@ class Found:
         edm: estimated distance to the minimum, in -2 ln L.
         iterations: Newton steps.
         at_bounds: (P,) parameters that a bound keeps from going further down.
+        known: index of the known minimum that is ahead; the rest tells where the descent ended.
     """
 
     theta: Array
@@ -52,9 +62,16 @@ class Found:
     edm: float
     iterations: int
     at_bounds: Flags
+    known: int | None = None
 
 
-def minimise(likelihood: Likelihood, data: Data, start: Array, fixed: Flags) -> Found:
+def minimise(
+    likelihood: Likelihood,
+    data: Data,
+    start: Array,
+    fixed: Flags,
+    known: Sequence[Array] = (),
+) -> Found:
     """The minimum of -ln L that is downhill from a starting point.
 
     Args:
@@ -62,16 +79,19 @@ def minimise(likelihood: Likelihood, data: Data, start: Array, fixed: Flags) -> 
         data: observed or Asimov data.
         start: (P,) starting values; those outside their bounds are moved to them.
         fixed: (P,) parameters that keep their starting values, whatever their bounds.
+        known: (P,) parameters of minima found before, with the same parameters fixed; a descent
+            that is about to reach one of them ends early.
 
     Raises:
         InferenceError: the function is not finite at the start.
         ConvergenceError: there is no minimum to be found from there.
     """
-    descent = _Descent(likelihood, data, start, fixed)
+    descent = _Descent(likelihood, data, start, fixed, known)
     found = descent.run()
     if descent.forked:  # at a kink that led down on both sides: try the other one
-        other = _Descent(likelihood, data, start, fixed, leftward=True).run()
-        found = min(found, other, key=lambda minimum: minimum.nll)
+        with contextlib.suppress(ConvergenceError):  # one minimum is enough
+            other = _Descent(likelihood, data, start, fixed, known, leftward=True).run()
+            found = min(found, other, key=lambda minimum: minimum.nll)
     return found
 
 
@@ -105,6 +125,7 @@ class _Descent:
         data: Data,
         start: Array,
         fixed: Flags,
+        known: Sequence[Array],
         leftward: bool = False,
     ) -> None:
         p = likelihood.model.parameters
@@ -113,6 +134,7 @@ class _Descent:
         self._low = np.where(fixed, start, p.low)
         self._high = np.where(fixed, start, p.high)
         self._kinks = likelihood.kinked & ~fixed
+        self._known = [] if self._kinks.any() else known
         self._leftward = leftward
         self.forked = False
         self._patience = PATIENCE
@@ -130,6 +152,8 @@ class _Descent:
                 if newton.definite or not self._leave_saddle(newton.free):
                     return self._found(newton.edm)
                 continue
+            if (known := self._ahead(newton)) is not None:
+                return replace(self._found(newton.edm), known=known)
             before = self._steps
             if newton.edm <= NEAR and newton.definite and newton.inside and not self._kinks.any():
                 edm = self._coast(newton)
@@ -158,6 +182,17 @@ class _Descent:
         held = ~self._free(self._gradient) & (self._low < self._high)
         at_bounds = held & ((self._theta == self._low) | (self._theta == self._high))
         return Found(self._theta, self._value, max(edm, 0.0), self._steps, at_bounds)
+
+    def _ahead(self, newton: _Newton) -> int | None:
+        """Index of the known minimum that a step leads to, if there is no doubt about it."""
+        if not newton.definite or newton.edm > FAMILIAR:
+            return None
+        target = self._theta + newton.step
+        for index, known in enumerate(self._known):
+            away = target - known
+            if away @ self._hessian @ away <= SAME:
+                return index
+        return None
 
     def _move(self, theta: Array, expansion: Expansion | None = None) -> None:
         """Go to a point, and expand the function there in the piece that leads down."""

@@ -10,6 +10,9 @@ from fitspec.results import Band
 
 SIGMAS = (-2, -1, 0, 1, 2)
 
+RESOLUTION = 1e-9
+"""A q as small as this may be what minimisers leave of 0."""
+
 
 @dataclass(frozen=True, slots=True)
 class PValues:
@@ -30,7 +33,8 @@ def p_values(q: float, q_asimov: float, test_statistic: str) -> PValues:
 
     - ``q`` (eq. 14, 57-58), and ``qtilde`` (eq. 16) where q <= mu^2/sigma^2:
       t = sqrt(q) - sqrt(q_asimov);
-    - ``qtilde`` above that (eq. 64-66): t = (q - q_asimov) / (2 sqrt(q_asimov)).
+    - ``qtilde`` above that (eq. 64-66): t = (q - q_asimov) / (2 sqrt(q_asimov)), which would make
+      much of the rounding of a q that is 0, and is not used for such.
 
     Args:
         q: observed test statistic, at least 0.
@@ -41,7 +45,7 @@ def p_values(q: float, q_asimov: float, test_statistic: str) -> PValues:
         InferenceError: the test has no power at all (q_asimov = 0, but q > 0).
     """
     root, root_asimov = math.sqrt(q), math.sqrt(q_asimov)
-    if test_statistic == "q" or root <= root_asimov:
+    if test_statistic == "q" or root <= root_asimov or q <= RESOLUTION:
         t = root - root_asimov
     elif root_asimov > 0:
         t = (q - q_asimov) / (2 * root_asimov)

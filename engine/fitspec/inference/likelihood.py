@@ -39,13 +39,21 @@ class Likelihood(Protocol):
     def alternatives(self) -> Sequence[Any]:
         """More starting values, (P,) each, worth trying where a POI value is against the data."""
 
-    def fit(self, data: Any, mu: float | None = None, start: Any = None) -> Minimum:
+    def fit(
+        self,
+        data: Any,
+        mu: float | None = None,
+        start: Any = None,
+        known: Sequence[Minimum] = (),
+    ) -> Minimum:
         """Minimise -2 ln L.
 
         Args:
             data: observed or Asimov data.
             mu: value at which the POI is fixed; None lets it float.
             start: (P,) starting values; None for the measurement's.
+            known: minima of the same from other starts. Where it is certain that this one leads to
+                one of them, that is the answer, and nobody has to go there again.
 
         Raises:
             InferenceError: the minimiser did not converge.

@@ -64,7 +64,7 @@ class Profile:
     def at(self, mu: float) -> Minimum:
         """The conditional fit at a POI value."""
         if mu not in self._minima:
-            self._fit(mu, None, self.free.parameters)
+            self._fit(mu, self.free.parameters, None)
             if self._minima[mu].twice_nll > self.free.twice_nll + STRAIN:
                 self._fit(mu, *self._likelihood.alternatives)
         return self._minima[mu]
@@ -108,7 +108,7 @@ class Profile:
         failures = []
         for start in starts:
             try:
-                found.append(self._likelihood.fit(self._data, mu, start))
+                found.append(self._likelihood.fit(self._data, mu, start, found))
             except InferenceError as error:
                 failures.append(error)
         if not found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,17 +54,27 @@ class NativeLikelihood:
         start[additive] -= 0.5
         return np.where(p.fixed, p.inits, np.clip(start, p.low, p.high))
 
-    def fit(self, data: Any, mu: float | None = None, start: Any = None) -> Minimum:
+    def fit(
+        self,
+        data: Any,
+        mu: float | None = None,
+        start: Any = None,
+        known: Sequence[Minimum] = (),
+    ) -> Minimum:
         """See :meth:`fitspec.inference.likelihood.Likelihood.fit`."""
         theta = np.array(self._parameters.inits if start is None else start)
         fixed = self._parameters.fixed.copy()
         if mu is not None:
             theta[self._poi], fixed[self._poi] = mu, True
         try:
-            found = minimise(self._likelihood, data, theta, fixed)
+            found = minimise(
+                self._likelihood, data, theta, fixed, [minimum.parameters for minimum in known]
+            )
         except InferenceError as error:
             what = "the free fit" if mu is None else f"the fit at mu = {mu:g}"
             raise type(error)(f"{what} did not converge: {error}") from error
+        if found.known is not None:
+            return known[found.known]
         names = self._parameters.names
         return Minimum(
             parameters=found.theta,

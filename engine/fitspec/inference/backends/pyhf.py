@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fitspec.errors import ConvergenceError, InferenceError, MissingExtraError
@@ -71,8 +71,14 @@ class PyhfLikelihood:
         self.alternatives: tuple[Any, ...] = ()
         self.poi_bounds = (float(low), float(high))
 
-    def fit(self, data: Any, mu: float | None = None, start: Any = None) -> Minimum:
-        """See :meth:`fitspec.inference.likelihood.Likelihood.fit`."""
+    def fit(
+        self,
+        data: Any,
+        mu: float | None = None,
+        start: Any = None,
+        known: Sequence[Minimum] = (),  # noqa: ARG002, pyhf's minimisers cannot be stopped
+    ) -> Minimum:
+        """See :meth:`fitspec.inference.likelihood.Likelihood.fit`; every fit goes to its end."""
         import pyhf
 
         init = None
