@@ -33,8 +33,8 @@ FAMILIAR = 1.0
 """Within this distance of a minimum, in -2 ln L, a positive Hessian tells where it is, ..."""
 
 SAME = 0.05
-"""... to less than this, in the same units (a quarter of a standard deviation, squared): a known
-minimum as near as that is the same one."""
+"""... to less than this, in the same units (a quarter of a standard deviation, squared), and how
+deep it is: a known minimum as near as that is the same one."""
 
 PATIENCE = 3
 """Steps for which the scoring matrix may stand in for a Hessian that is not positive, if it leads
@@ -190,8 +190,10 @@ class _Descent:
         target = self._theta + newton.step
         for index, known in enumerate(self._known):
             away = target - known
-            if away @ self._hessian @ away <= SAME:
-                return index
+            if away @ self._scoring @ away <= SAME:  # the Hessian may be negative along bounds
+                drop = 2 * (self._value - self._likelihood.value(known, self._data))
+                if abs(drop - newton.edm) <= SAME:
+                    return index
         return None
 
     def _move(self, theta: Array, expansion: Expansion | None = None) -> None:
