@@ -29,12 +29,9 @@ computed, ..."""
 GOOD = 0.1
 """... as long as each step leaves less than this part of the distance."""
 
-FAMILIAR = 1.0
-"""Within this distance of a minimum, in -2 ln L, a positive Hessian tells where it is, ..."""
-
-SAME = 0.05
-"""... to less than this, in the same units (a quarter of a standard deviation, squared), and how
-deep it is: a known minimum as near as that is the same one."""
+SAME = 0.1
+"""Where a step with a positive Hessian ends as near as this to a minimum that is known (squared, in
+standard deviations), and says how deep that is as well as this, in -2 ln L, it leads there."""
 
 PATIENCE = 3
 """Steps for which the scoring matrix may stand in for a Hessian that is not positive, if it leads
@@ -185,7 +182,7 @@ class _Descent:
 
     def _ahead(self, newton: _Newton) -> int | None:
         """Index of the known minimum that a step leads to, if there is no doubt about it."""
-        if not newton.definite or newton.edm > FAMILIAR:
+        if not newton.definite:
             return None
         target = self._theta + newton.step
         for index, known in enumerate(self._known):
