@@ -18,6 +18,9 @@ class Question:
         backend: ``native`` or ``pyhf``.
         tensor: pyhf's tensor library.
         optimizer: pyhf's optimizer.
+        level: 1 - confidence level of the upper limits; None for no limits.
+        method: of the limits: ``root`` or ``scan``, which interpolates between ``mus``.
+        expected: ``post-fit`` or ``pre-fit``.
     """
 
     measurement: str
@@ -28,3 +31,6 @@ class Question:
     backend: str
     tensor: str
     optimizer: str
+    level: float | None = None
+    method: str = "root"
+    expected: str = "post-fit"
