@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from measure import BenchmarkError, fitspec, spread
-
-from fitspec.spec import find_specs
+from variants import variant
 
 Record = dict[str, Any]
 
@@ -61,13 +60,12 @@ def scaling(workers: int, environment: Mapping[str, str]) -> list[Record]:
     The copies test signal strengths that differ by a millionth, so that nothing is shared: every
     hypothesis is a fit of its own.
     """
-    text = find_specs(["@1Lbb"])[0].text.split("[[expect]]")[0]
     records = []
     for copies in SIZES:
         with tempfile.TemporaryDirectory() as folder:
             for k in range(copies):
-                copy = text.replace("test = 1.0", f"test = {1 + 1e-6 * k:.6f}")
-                (Path(folder) / f"1Lbb-{k:03}.toml").write_text(copy)
+                asked = {"poi": {"test": 1 + 1e-6 * k}}
+                variant("@1Lbb", Path(folder) / f"1Lbb-{k:03}.toml", asked)
             try:
                 record = whole(folder, 1, workers, environment)
             except BenchmarkError as error:

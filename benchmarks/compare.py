@@ -30,11 +30,32 @@ RTOL, ATOL = 1e-4, 1e-6
 """CLs values that differ by no more are the same."""
 
 
+def compare_limits(spec: str, environment: Mapping[str, str]) -> Record:
+    """Upper limits of one hypothesis: of fitspec, and of pyhf with numpy and scipy.
+
+    Raises:
+        BenchmarkError: one of them could not be measured.
+    """
+    [own], [theirs] = (_ask(peer, spec, 1, environment) for peer in ("native", "pyhf-limits"))
+    for record in (own, theirs):
+        if "error" in record:
+            raise BenchmarkError(record["error"])
+    pairs = [(own["limit_obs"], theirs["limit_obs"])]
+    pairs += zip(own["limit_exp"], theirs["limit_exp"], strict=True)
+    return {
+        "id": own["id"],
+        "native": own,
+        "pyhf": theirs,
+        "ratio": theirs["seconds"] / own["seconds"],
+        "difference": max(abs(mine / other - 1) for mine, other in pairs),
+    }
+
+
 def compare(spec: str, points: int, environment: Mapping[str, str]) -> Record:
     """One table: fitspec first, then every peer with its differences.
 
     Args:
-        spec: ``@name``.
+        spec: a specification that tests mu = 1.
         points: number of hypotheses, spread evenly over the specification's.
         environment: mirror and cache.
 

@@ -27,9 +27,11 @@ def markdown(results: Record) -> str:
     whole = results.get("whole", {})
     parts = [
         _machine(results["machine"]),
-        _whole(whole, results["settings"]),
+        _whole(_CLS, whole, results["settings"]),
         _published(whole),
         _peers(results.get("peers", {})),
+        _whole(_LIMITS, results.get("limits", {}), results["settings"]),
+        _limit_peers(results.get("limit_peers", {})),
         _scaling(results.get("scaling", [])),
         _startup(results.get("startup", [])),
     ]
@@ -75,9 +77,13 @@ def _spread(record: Record) -> str:
     return f"{median} ({low} to {high})"
 
 
-def _whole(whole: Record, settings: Record) -> str:
+_CLS = "**The whole command**, CLs and its expected band at mu = 1"
+_LIMITS = "**Upper limits**, observed and expected, and no test besides"
+
+
+def _whole(what: str, whole: Record, settings: Record) -> str:
     title = (
-        f"**The whole command**: `fitspec run SPEC -n {settings['workers']}`, nothing kept from "
+        f"{what}: `fitspec run SPEC -n {settings['workers']}`, nothing kept from "
         f"before; median of {settings['repeat']}. Memory is the peak resident one, of the command "
         "and of its largest worker."
     )
@@ -147,6 +153,28 @@ def _peer(record: Record) -> Cells:
         f"{record['difference_obs']:.1e}",
         f"{record['difference_exp']:.1e}",
     ]
+
+
+def _limit_peers(peers: Record) -> str:
+    title = (
+        "**Upper limits of one hypothesis on one core**, observed and expected; pyhf with numpy, "
+        "scipy and its root finding. The difference is the largest relative one of the six limits."
+    )
+    columns = (
+        "specification",
+        "hypothesis",
+        "fitspec, seconds",
+        "pyhf, seconds",
+        "ratio",
+        "difference",
+    )
+
+    def cells(record: Record) -> Cells:
+        seconds = [_number(record[who]["seconds"]) for who in ("native", "pyhf")]
+        ratio, difference = _number(record["ratio"]), f"{record['difference']:.1e}"
+        return [record["id"], *seconds, ratio, difference]
+
+    return _section(title, columns, [_row(f"`@{name}`", peers[name], cells) for name in peers])
 
 
 def _scaling(records: Sequence[Record]) -> str:

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from commands import scaling, startup, whole
-from compare import compare
+from compare import compare, compare_limits
 from machine import load, machine
 from measure import BenchmarkError
 from report import markdown, write_docs
+from variants import LIMITS, TESTS, variant
 
 ROOT = Path(__file__).resolve().parents[1]
 SPECS = ("1Lbb", "stau", "sbottom")
@@ -41,15 +42,18 @@ def main() -> None:
         (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
         (options.out / "results.md").write_text(f"# Benchmarks\n\n{markdown(results)}")
 
-    with tempfile.TemporaryDirectory() as cache:
-        there = {"FITSPEC_MIRROR": str(options.mirror), "FITSPEC_CACHE": cache}
+    with tempfile.TemporaryDirectory() as folder:
+        there = {"FITSPEC_MIRROR": str(options.mirror), "FITSPEC_CACHE": f"{folder}/cache"}
         keep("startup", _tell("startup", startup, options.repeat, there))
-        for part, measure, settings in (
-            ("whole", whole, (options.repeat, options.workers)),
-            ("peers", compare, (options.points,)),
+        for part, asked, measure, settings in (
+            ("whole", TESTS, whole, (options.repeat, options.workers)),
+            ("limits", LIMITS, whole, (options.repeat, options.workers)),
+            ("peers", TESTS, compare, (options.points,)),
+            ("limit_peers", LIMITS, compare_limits, ()),
         ):
             for name in options.only:
-                found = _tell(f"{part} {name}", measure, f"@{name}", *settings, there)
+                spec = variant(f"@{name}", Path(folder) / part / f"{name}.toml", asked)
+                found = _tell(f"{part} {name}", measure, spec, *settings, there)
                 keep(part, {**results.get(part, {}), name: found})
         if options.scaling:
             keep("scaling", _tell("scaling", scaling, options.workers, there))
