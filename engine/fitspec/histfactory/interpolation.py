@@ -94,7 +94,8 @@ def code4_coefficients(log_hi: Array, log_lo: Array) -> Array:
 
 def powers(alpha: Array) -> Array:
     """(P, 3, 7): alpha^0 ... alpha^6 with first and second derivatives."""
-    return (_table(alpha).T @ _DERIVATIVES).reshape(len(alpha), 3, POWERS)
+    derivatives: Array = _table(alpha).T @ _DERIVATIVES
+    return derivatives.reshape(len(alpha), 3, POWERS)
 
 
 def _table(alpha: Array) -> Array:
@@ -112,7 +113,7 @@ def _differentiation() -> Array:
 
 
 _DIFFERENTIATED = _differentiation()
-_DERIVATIVES = np.hstack(_DIFFERENTIATED)
+_DERIVATIVES = np.hstack(list(_DIFFERENTIATED))
 
 # code 4p, from the powers of alpha: half of alpha, plus or minus an even polynomial
 _ODD, _EVEN = np.array([0, 8, 0, 0, 0, 0, 0]) / 16, np.array([0, 0, 15, 0, -10, 0, 3]) / 16

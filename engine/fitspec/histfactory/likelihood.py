@@ -125,22 +125,19 @@ class Likelihood:
 
     def value(self, theta: Array, data: Data) -> float:
         """-ln L at parameters (P,); infinite where something impossible is observed."""
-        bins = self._rates(theta, None).bins
-        return self._value(bins, _seen(bins, data), data, self._constraints(theta, data)[0])
+        return self._at(theta, data).value
 
     def slope(self, theta: Array, data: Data) -> tuple[float, Array]:
         """-ln L and its gradient (P,) at parameters (P,)."""
         m = self.model
-        rates = self._rates(theta, None)
-        seen = _seen(rates.bins, data)
-        constraint, gradient = self._constraints(theta, data)
+        value, rates, seen, gradient = self._at(theta, data)
         weight = (1 - data.main / seen)[self._bin]
         gradient[m.additive] += self._shifted(rates.shifts[:, 1], weight * rates.factor)
         weighted = weight * rates.cells
         by_sample = np.bincount(m.sample, weighted, len(m.samples))
         gradient[m.normsys] += (rates.normsys[:, 1] / rates.normsys[:, 0]) @ by_sample
         gradient[m.scales] += (self._scaled @ weighted) / rates.scales
-        return self._value(rates.bins, seen, data, constraint), gradient
+        return value, gradient
 
     def expand(self, theta: Array, data: Data, right: Flags | None = None) -> Expansion:
         """-ln L to second order.
@@ -150,10 +147,18 @@ class Likelihood:
             data: observed or Asimov data.
             right: (P,) which side's derivatives are meant at a kink; default the right.
         """
+        return self._expansion(theta, data, self._at(theta, data, right))
+
+    def expand_below(
+        self, ceiling: float, theta: Array, data: Data
+    ) -> tuple[float, Expansion | None]:
+        """-ln L, and to second order only where it is not above a ceiling: it costs a third."""
+        at = self._at(theta, data)
+        return at.value, None if at.value > ceiling else self._expansion(theta, data, at)
+
+    def _expansion(self, theta: Array, data: Data, at: _Point) -> Expansion:
         m = self.model
-        rates = self._rates(theta, right)
-        seen = _seen(rates.bins, data)
-        constraint, gradient = self._constraints(theta, data)
+        value, rates, seen, gradient = at
         ratio = data.main / seen
         weight = (1 - ratio)[self._bin]  # d nll / d lambda
 
@@ -190,9 +195,17 @@ class Likelihood:
         hessian[m.factors] += mixed.T
         diagonal = hessian.reshape(-1)[:: len(theta) + 1]
         diagonal[m.additive] += self._shifted(rates.shifts[:, 2], weight * rates.factor)
-        return Expansion(
-            self._value(rates.bins, seen, data, constraint), gradient, hessian, scoring
-        )
+        return Expansion(value, gradient, hessian, scoring)
+
+    def _at(self, theta: Array, data: Data, right: Flags | None = None) -> _Point:
+        rates = self._rates(theta, right)
+        constraints, gradient = self._constraints(theta, data)
+        seen = np.where(data.main > 0, rates.bins, 1.0)
+        value = math.inf
+        if seen.min(initial=1.0) > NOTHING:
+            main = float(rates.bins.sum() - data.main @ np.log(seen))
+            value = main + constraints + data.constant
+        return _Point(value if math.isfinite(value) else math.inf, rates, seen, gradient)
 
     def _rates(self, theta: Array, right: Flags | None) -> _Rates:
         m = self.model
@@ -229,13 +242,8 @@ class Likelihood:
     def _shifted(self, weights: Array, per_base: Array) -> Array:
         """(H,) sums over cells of shifts with weights (2, H), times something of each cell."""
         up, down = (self._shifts_flat @ per_base).reshape(-1, 2).T * weights
-        return np.add(up, down)
-
-    def _value(self, bins: Array, seen: Array, data: Data, constraint: float) -> float:
-        if seen.min(initial=1.0) <= NOTHING:
-            return math.inf
-        value = float(bins.sum() - data.main @ np.log(seen)) + constraint + data.constant
-        return value if math.isfinite(value) else math.inf
+        both: Array = up + down
+        return both
 
     def _constraints(self, theta: Array, data: Data) -> tuple[float, Array]:
         """What the constraint terms add to the nll and its gradient (P,)."""
@@ -270,6 +278,22 @@ class _Rates(NamedTuple):
     scales: Array
 
 
+class _Point(NamedTuple):
+    """-ln L at one point, and what its derivatives begin with.
+
+    Attributes:
+        value: -ln L.
+        rates: what is expected.
+        seen: (B,) expected events where there are any in the data; 1 elsewhere, to divide by.
+        gradient: (P,) of the constraint terms.
+    """
+
+    value: float
+    rates: _Rates
+    seen: Array
+    gradient: Array
+
+
 def _factors_of_cells(model: Model) -> tuple[Index, Index]:
     """Indices of all cells' factors, one cell after the other, and where each begins.
 
@@ -278,11 +302,6 @@ def _factors_of_cells(model: Model) -> tuple[Index, Index]:
     by_sample = model.sample == np.arange(len(model.samples))[:, None]
     cell, factor = np.concatenate([model.scaled, by_sample]).T.nonzero()
     return factor, np.searchsorted(cell, np.arange(len(model.nominal)))
-
-
-def _seen(bins: Array, data: Data) -> Array:
-    """(B,) expected events where there are any; 1 elsewhere, to divide by."""
-    return np.where(data.main > 0, bins, 1.0)
 
 
 def _sum_log_factorials(counts: Array) -> float:

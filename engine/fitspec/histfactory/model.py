@@ -189,7 +189,7 @@ class _Layout:
         """Names such that additive, normsys and scale parameters are contiguous ranges."""
         additive = {name for _, sample, _ in self._samples for name in sample.additive}
         normsys = {name for _, sample, _ in self._samples for name in sample.normsys}
-        both = additive & normsys
+        both, either = additive & normsys, additive | normsys
         names = list(self._kinds)
         scales = [n for n in names if self._kinds[n] != ALPHA]
         groups = [
@@ -197,7 +197,7 @@ class _Layout:
             [n for n in names if n in both],
             [n for n in names if n in normsys and n not in both],
             scales,
-            [n for n in names if self._kinds[n] == ALPHA and n not in additive | normsys],
+            [n for n in names if self._kinds[n] == ALPHA and n not in either],
         ]
         ends = np.cumsum([sum(len(sets[n]) for n in group) for group in groups]).tolist()
         ranges = {
