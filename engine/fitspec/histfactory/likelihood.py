@@ -78,8 +78,8 @@ class Likelihood:
         p = model.parameters
         self._precision = np.where(p.normal, p.sigma**-2.0, 0.0)
         self._poisson = np.flatnonzero(p.poisson)
-        self._scaled = model.scaled.astype(float)
-        self._shifts = np.stack([model.up, model.down], axis=1)  # (H, 2, C)
+        self._scaled = model.scaled.astype(float, order="C")
+        self._shifts = np.stack([model.up, model.down], axis=1).copy(order="C")  # (H, 2, C)
         self._shifts_flat = self._shifts.reshape(-1, len(model.nominal))
         self._bin = np.arange(len(model.bins)).repeat(model.cells)
         self._in_bin = (self._bin[:, None] == np.arange(len(model.bins))).astype(float)
