@@ -17,13 +17,13 @@ POWERS = 7
 """Coefficients of code 4's polynomial, constant term included."""
 
 
-def additive_code0(alpha: Array, right: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
+def additive_code0(alpha: Array, right: npt.NDArray[np.bool_]) -> Array:
     """Piecewise linear; the kink at 0 takes its derivative from the side in ``right``."""
-    up = right.astype(float)
-    return _linear(alpha, up, 1 - up)
+    slopes = np.stack([right, ~right]).astype(float)
+    return np.stack([alpha * slopes, slopes, np.zeros_like(slopes)], axis=1)
 
 
-def additive_code2(alpha: Array, _: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
+def additive_code2(alpha: Array, _: npt.NDArray[np.bool_]) -> Array:
     """Quadratic inside +-1, linear outside, as pyhf has it (with a jump at +-1)."""
     one = np.ones_like(alpha)
     up = np.stack([(alpha + alpha**2) / 2, 0.5 + alpha, one])
@@ -33,33 +33,22 @@ def additive_code2(alpha: Array, _: npt.NDArray[np.bool_]) -> tuple[Array, Array
         shift = alpha[outside] - origin
         for part, slope in zip((up, down), slopes, strict=True):
             part[0, outside], part[1, outside], part[2, outside] = slope * shift, slope, 0.0
-    return up, down
+    return np.stack([up, down])
 
 
-def additive_code4p(alpha: Array, _: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
+def additive_code4p(alpha: Array, _: npt.NDArray[np.bool_]) -> Array:
     """Polynomial inside +-1, linear outside; twice continuously differentiable."""
-    square = alpha * alpha
-    even = np.empty((3, len(alpha)))
-    even[0] = square * (0.9375 + square * (0.1875 * square - 0.625))
-    even[1] = alpha * (1.875 + square * (1.125 * square - 2.5))
-    even[2] = 1.875 + square * (5.625 * square - 7.5)
-    outside = np.flatnonzero(square > 1)
+    weights: Array = (_CODE4P @ _table(alpha)).reshape(2, 3, len(alpha))
+    outside = (np.abs(alpha) > 1).nonzero()[0]
     if outside.size:
-        even[0, outside] = 0.5 * np.abs(alpha[outside])
-        even[1, outside] = 0.5 * np.sign(alpha[outside])
-        even[2, outside] = 0.0
-    odd = np.zeros((3, len(alpha)))
-    odd[0] = 0.5 * alpha
-    odd[1] = 0.5
-    return odd + even, odd - even
+        alpha = alpha[outside]
+        slopes = np.stack([alpha > 0, alpha < 0]).astype(float)
+        weights[:, 0, outside], weights[:, 1, outside] = alpha * slopes, slopes
+        weights[:, 2, outside] = 0
+    return weights
 
 
-def _linear(alpha: Array, up: Array, down: Array) -> tuple[Array, Array]:
-    zero = np.zeros_like(alpha)
-    return np.stack([alpha * up, up, zero]), np.stack([alpha * down, down, zero])
-
-
-ADDITIVE: dict[str, Callable[[Array, npt.NDArray[np.bool_]], tuple[Array, Array]]] = {
+ADDITIVE: dict[str, Callable[[Array, npt.NDArray[np.bool_]], Array]] = {
     "code0": additive_code0,
     "code2": additive_code2,
     "code4p": additive_code4p,
@@ -67,7 +56,7 @@ ADDITIVE: dict[str, Callable[[Array, npt.NDArray[np.bool_]], tuple[Array, Array]
 """Weights of a histosys: ``delta = u(alpha) (hi - nominal) + d(alpha) (nominal - lo)``.
 
 Each takes ``alpha`` (P,) and whether its right-hand side is meant where a code has a kink (P,), and
-returns ``u`` and ``d`` (3, P): value, first and second derivative.
+returns (2, 3, P) ``u`` and ``d``: value, first and second derivative.
 """
 
 # from the values, first and second derivatives of the exponentials at +-1 to the coefficients of
@@ -105,13 +94,27 @@ def code4_coefficients(log_hi: Array, log_lo: Array) -> Array:
 
 def powers(alpha: Array) -> Array:
     """(P, 3, 7): alpha^0 ... alpha^6 with first and second derivatives."""
-    table = np.zeros((len(alpha), 3, POWERS))
-    table[:, 0, 0] = 1
-    table[:, 0, 1:] = alpha[:, None]
-    np.multiply.accumulate(table[:, 0], axis=1, out=table[:, 0])
-    table[:, 1, 1:] = table[:, 0, :-1] * _N[1:]
-    table[:, 2, 2:] = table[:, 0, :-2] * (_N[2:] * _N[1:-1])
+    derivatives: Array = _table(alpha).T @ _DERIVATIVES
+    return derivatives.reshape(len(alpha), 3, POWERS)
+
+
+def _table(alpha: Array) -> Array:
+    """(7, P): alpha^0 ... alpha^6."""
+    table = np.empty((POWERS, len(alpha)))
+    table[0], table[1:] = 1, alpha
+    np.multiply.accumulate(table, axis=0, out=table)
     return table
 
 
-_N = np.arange(POWERS, dtype=float)
+def _differentiation() -> Array:
+    """(3, 7, 7): coefficients of a polynomial to its own, its first and its second derivative's."""
+    once = np.diag(np.arange(1.0, POWERS), 1)
+    return np.stack([np.eye(POWERS), once, once @ once])
+
+
+_DIFFERENTIATED = _differentiation()
+_DERIVATIVES = np.hstack(list(_DIFFERENTIATED))
+
+# code 4p, from the powers of alpha: half of alpha, plus or minus an even polynomial
+_ODD, _EVEN = np.array([0, 8, 0, 0, 0, 0, 0]) / 16, np.array([0, 0, 15, 0, -10, 0, 3]) / 16
+_CODE4P = np.concatenate([_DIFFERENTIATED @ (_ODD + _EVEN), _DIFFERENTIATED @ (_ODD - _EVEN)])

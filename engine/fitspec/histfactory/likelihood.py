@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from fitspec.errors import InferenceError
 from fitspec.histfactory.interpolation import ADDITIVE, Array, powers
-from fitspec.histfactory.model import Model
+from fitspec.histfactory.model import Index, Model
 
 Flags = npt.NDArray[np.bool_]
 
@@ -78,7 +78,12 @@ class Likelihood:
         p = model.parameters
         self._precision = np.where(p.normal, p.sigma**-2.0, 0.0)
         self._poisson = np.flatnonzero(p.poisson)
-        self._scaled = model.scaled.astype(float)
+        self._scaled = model.scaled.astype(float, order="C")
+        self._shifts = np.stack([model.up, model.down], axis=1).copy(order="C")  # (H, 2, C)
+        self._shifts_flat = self._shifts.reshape(-1, len(model.nominal))
+        self._bin = np.arange(len(model.bins)).repeat(model.cells)
+        self._in_bin = (self._bin[:, None] == np.arange(len(model.bins))).astype(float)
+        self._factor, self._first_factor = _factors_of_cells(model)
         self.kinked = np.zeros(len(p.names), dtype=bool)
         self.kinked[model.additive] |= histosys == "code0"
         self.kinked[model.normsys] |= normsys == "code1"
@@ -120,14 +125,19 @@ class Likelihood:
 
     def value(self, theta: Array, data: Data) -> float:
         """-ln L at parameters (P,); infinite where something impossible is observed."""
-        return self._value(theta, data, self._rates(theta, None).bins)
+        return self._at(theta, data).value
 
     def slope(self, theta: Array, data: Data) -> tuple[float, Array]:
         """-ln L and its gradient (P,) at parameters (P,)."""
-        rates = self._rates(theta, None)
-        _, weight = self._weights(rates, data)
-        gradient = self._gradient(theta, data, rates, weight)
-        return self._value(theta, data, rates.bins), gradient
+        m = self.model
+        value, rates, seen, gradient = self._at(theta, data)
+        weight = (1 - data.main / seen)[self._bin]
+        gradient[m.additive] += self._shifted(rates.shifts[:, 1], weight * rates.factor)
+        weighted = weight * rates.cells
+        by_sample = np.bincount(m.sample, weighted, len(m.samples))
+        gradient[m.normsys] += (rates.normsys[:, 1] / rates.normsys[:, 0]) @ by_sample
+        gradient[m.scales] += (self._scaled @ weighted) / rates.scales
+        return value, gradient
 
     def expand(self, theta: Array, data: Data, right: Flags | None = None) -> Expansion:
         """-ln L to second order.
@@ -137,120 +147,115 @@ class Likelihood:
             data: observed or Asimov data.
             right: (P,) which side's derivatives are meant at a kink; default the right.
         """
-        m = self.model
-        rates = self._rates(theta, right)
-        curvature, weight = self._weights(rates, data)
-        gradient = self._gradient(theta, data, rates, weight)
+        return self._expansion(theta, data, self._at(theta, data, right))
 
-        # d ln F / d theta and d lambda / d theta, cell by cell
+    def expand_below(
+        self, ceiling: float, theta: Array, data: Data
+    ) -> tuple[float, Expansion | None]:
+        """-ln L, and to second order only where it is not above a ceiling: it costs a third."""
+        at = self._at(theta, data)
+        return at.value, None if at.value > ceiling else self._expansion(theta, data, at)
+
+    def _expansion(self, theta: Array, data: Data, at: _Point) -> Expansion:
+        m = self.model
+        value, rates, seen, gradient = at
+        ratio = data.main / seen
+        weight = (1 - ratio)[self._bin]  # d nll / d lambda
+
+        # d ln F / d theta and d lambda / d theta, cell by cell; of the factors' only half at first
+        slopes = rates.normsys[:, 1] / rates.normsys[:, 0]
+        n = len(slopes)
         relative = np.empty((m.factors.stop - m.factors.start, len(m.nominal)))
-        n = m.normsys.stop - m.normsys.start
-        np.take(rates.normsys[:, 0], m.sample, axis=1, out=relative[:n])
-        np.multiply(self._scaled, (1 / rates.scales)[:, None], out=relative[n:])
+        slopes.take(m.sample, 1, relative[:n], "clip")  # "raise" would go through a buffer
+        np.divide(self._scaled, rates.scales[:, None], out=relative[n:])
+        half = relative * (0.5 * rates.cells)
         jacobian = np.zeros((len(theta), len(m.nominal)))
-        slopes = jacobian[m.additive]
-        np.multiply(m.up, rates.up[1][:, None], out=slopes)
-        slopes += m.down * rates.down[1][:, None]
-        slopes *= rates.factor
-        scaled = relative * rates.cells
-        jacobian[m.factors] += scaled
+        shifts = rates.shifts[:, 1].T[:, None].copy() @ self._shifts
+        np.multiply(shifts[:, 0], rates.factor, out=jacobian[m.additive])
+        jacobian[m.factors] += half
+        mixed = (jacobian * weight) @ relative.T
+        jacobian[m.factors] += half
+        gradient += jacobian @ weight
 
         # curvature of the Poisson terms, then of the rates
-        by_bin = np.add.reduceat(jacobian, m.first_cell, axis=1)
-        scoring = (by_bin * curvature) @ by_bin.T
+        by_bin = jacobian @ self._in_bin
+        scoring = (by_bin * (ratio / seen)) @ by_bin.T
         diagonal = scoring.reshape(-1)[:: len(theta) + 1]
         diagonal += self._precision
-        diagonal[self._poisson] += data.auxiliary[self._poisson] / theta[self._poisson] ** 2
+        if self._poisson.size:
+            diagonal[self._poisson] += data.auxiliary[self._poisson] / theta[self._poisson] ** 2
 
-        scaled *= 0.5
-        jacobian[m.factors] -= scaled
-        jacobian *= weight
-        mixed = jacobian @ relative.T
         own = mixed.reshape(-1)[m.factors.start * len(relative) :: len(relative) + 1]
         own[n : len(relative)] = 0  # a rate is linear in a scale
         by_sample = np.bincount(m.sample, weight * rates.cells, len(m.samples))
-        own[:n] += 0.5 * ((rates.normsys[:, 1] - rates.normsys[:, 0] ** 2) @ by_sample)
+        bends = rates.normsys[:, 2] / rates.normsys[:, 0] - slopes * slopes
+        own[:n] += 0.5 * (bends @ by_sample)
         hessian = scoring.copy()
         hessian[:, m.factors] += mixed
         hessian[m.factors] += mixed.T
-        per_base = weight * rates.factor
         diagonal = hessian.reshape(-1)[:: len(theta) + 1]
-        diagonal[m.additive] += rates.up[2] * (m.up @ per_base)
-        diagonal[m.additive] += rates.down[2] * (m.down @ per_base)
-        return Expansion(self._value(theta, data, rates.bins), gradient, hessian, scoring)
+        diagonal[m.additive] += self._shifted(rates.shifts[:, 2], weight * rates.factor)
+        return Expansion(value, gradient, hessian, scoring)
+
+    def _at(self, theta: Array, data: Data, right: Flags | None = None) -> _Point:
+        rates = self._rates(theta, right)
+        constraints, gradient = self._constraints(theta, data)
+        seen = np.where(data.main > 0, rates.bins, 1.0)
+        value = math.inf
+        if seen.min(initial=1.0) > NOTHING:
+            main = float(rates.bins.sum() - data.main @ np.log(seen))
+            value = main + constraints + data.constant
+        return _Point(value if math.isfinite(value) else math.inf, rates, seen, gradient)
 
     def _rates(self, theta: Array, right: Flags | None) -> _Rates:
         m = self.model
         if right is None:
             right = theta >= 0
-        up, down = self._additive(theta[m.additive], right[m.additive])
-        base = m.nominal + up[0] @ m.up + down[0] @ m.down
+        shifts = self._additive(theta[m.additive], right[m.additive])
+        base = shifts[:, 0].T.reshape(-1) @ self._shifts_flat
+        base += m.nominal
         normsys = self._normsys(theta[m.normsys], right[m.normsys])
         scales = theta[m.scales]
         scales = np.where(np.abs(scales) < TINY, TINY, scales)
-        factor = np.where(m.scaled, scales[:, None], 1.0).prod(axis=0)
-        factor *= normsys[:, 0].prod(axis=0)[m.sample]
+        factors = np.concatenate([scales, np.multiply.reduce(normsys[:, 0])])
+        factor = np.multiply.reduceat(factors[self._factor], self._first_factor)
         cells = base * factor
-        return _Rates(
-            bins=np.add.reduceat(cells, m.first_cell),
-            cells=cells,
-            factor=factor,
-            up=up,
-            down=down,
-            normsys=normsys[:, 1:] / normsys[:, :1],
-            scales=scales,
-        )
+        return _Rates(np.add.reduceat(cells, m.first_cell), cells, factor, shifts, normsys, scales)
 
     def _normsys(self, alpha: Array, right: Flags) -> Array:
         """(N, 3, K) factors of normsys, and their first and second derivatives."""
         m = self.model
-        outside = np.arange(len(alpha))
         if self._polynomial:
             factors = powers(alpha) @ m.coefficients
-            outside = outside[np.abs(alpha) >= 1]
+            outside = (np.abs(alpha) >= 1).nonzero()[0]
         else:
             factors = np.empty((len(alpha), 3, len(m.samples)))
+            outside = np.arange(len(alpha))
         if outside.size:
-            above = right[outside, None]
-            rate = np.where(above, m.log_hi[outside], -m.log_lo[outside])
+            rate = np.where(right[outside, None], m.log_hi[outside], -m.log_lo[outside])
             value = np.exp(rate * alpha[outside, None])
-            factors[outside] = np.stack([value, rate * value, rate**2 * value], axis=1)
+            for order in range(3):
+                factors[outside, order] = value
+                value = value * rate
         return factors
 
-    def _value(self, theta: Array, data: Data, bins: Array) -> float:
-        p = self.model.parameters
-        seen = data.main > 0
-        where_seen = bins[seen]
-        if (where_seen <= NOTHING).any():
-            return math.inf
-        value = bins.sum() - data.main[seen] @ np.log(where_seen)
+    def _shifted(self, weights: Array, per_base: Array) -> Array:
+        """(H,) sums over cells of shifts with weights (2, H), times something of each cell."""
+        up, down = (self._shifts_flat @ per_base).reshape(-1, 2).T * weights
+        both: Array = up + down
+        return both
+
+    def _constraints(self, theta: Array, data: Data) -> tuple[float, Array]:
+        """What the constraint terms add to the nll and its gradient (P,)."""
         pull = theta - data.auxiliary
-        value += 0.5 * (self._precision * pull) @ pull
+        gradient = self._precision * pull
+        value = 0.5 * float(gradient @ pull)
         if self._poisson.size:
             gamma, counted = theta[self._poisson], data.auxiliary[self._poisson]
-            value += p.factor[self._poisson] @ gamma - counted @ np.log(gamma)
-        value = float(value) + data.constant
-        return value if math.isfinite(value) else math.inf
-
-    def _weights(self, rates: _Rates, data: Data) -> tuple[Array, Array]:
-        """n / lambda^2 by bin, and d nll / d lambda = 1 - n / lambda by cell."""
-        bins = np.where(data.main > 0, rates.bins, 1.0)
-        ratio = data.main / bins
-        return ratio / bins, (1 - ratio).repeat(self.model.cells)
-
-    def _gradient(self, theta: Array, data: Data, rates: _Rates, weight: Array) -> Array:
-        m, p = self.model, self.model.parameters
-        gradient = self._precision * (theta - data.auxiliary)
-        per_base = weight * rates.factor
-        gradient[m.additive] += rates.up[1] * (m.up @ per_base)
-        gradient[m.additive] += rates.down[1] * (m.down @ per_base)
-        weighted = weight * rates.cells
-        gradient[m.normsys] += rates.normsys[:, 0] @ np.bincount(m.sample, weighted, len(m.samples))
-        gradient[m.scales] += (self._scaled @ weighted) / rates.scales
-        if self._poisson.size:
-            counted = data.auxiliary[self._poisson]
-            gradient[self._poisson] += p.factor[self._poisson] - counted / theta[self._poisson]
-        return gradient
+            rate = self.model.parameters.factor[self._poisson]
+            value += float(rate @ gamma - counted @ np.log(gamma))
+            gradient[self._poisson] += rate - counted / gamma
+        return value, gradient
 
 
 class _Rates(NamedTuple):
@@ -260,18 +265,43 @@ class _Rates(NamedTuple):
         bins: (B,) expected events.
         cells: (C,) the same by sample.
         factor: (C,) product of all factors.
-        up, down: (3, H) weights of the histosys, with derivatives.
-        normsys: (N, 2, K) f' / f and f'' / f of the normsys factors f.
+        shifts: (2, 3, H) weights of the histosys, up and down, with derivatives.
+        normsys: (N, 3, K) normsys factors, with derivatives.
         scales: (Z,) parameters that are factors themselves, none of them 0.
     """
 
     bins: Array
     cells: Array
     factor: Array
-    up: Array
-    down: Array
+    shifts: Array
     normsys: Array
     scales: Array
+
+
+class _Point(NamedTuple):
+    """-ln L at one point, and what its derivatives begin with.
+
+    Attributes:
+        value: -ln L.
+        rates: what is expected.
+        seen: (B,) expected events where there are any in the data; 1 elsewhere, to divide by.
+        gradient: (P,) of the constraint terms.
+    """
+
+    value: float
+    rates: _Rates
+    seen: Array
+    gradient: Array
+
+
+def _factors_of_cells(model: Model) -> tuple[Index, Index]:
+    """Indices of all cells' factors, one cell after the other, and where each begins.
+
+    They count the scales first, then the products of each sample's normsys, which every cell has.
+    """
+    by_sample = model.sample == np.arange(len(model.samples))[:, None]
+    cell, factor = np.concatenate([model.scaled, by_sample]).T.nonzero()
+    return factor, np.searchsorted(cell, np.arange(len(model.nominal)))
 
 
 def _sum_log_factorials(counts: Array) -> float:

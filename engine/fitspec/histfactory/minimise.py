@@ -136,7 +136,7 @@ class _Descent:
         self.forked = False
         self._patience = PATIENCE
         self._steps = 0
-        self._move(np.clip(start, self._low, self._high))
+        self._move(np.minimum(np.maximum(start, self._low), self._high))
         if not math.isfinite(self._value):
             raise InferenceError(f"the likelihood is 0 at the start{self._impossible_bin()}")
         self._noise = 1e-14 * (abs(self._value) + abs(data.constant))
@@ -225,7 +225,7 @@ class _Descent:
         matrix, cholesky, definite = self._factorise(free)
         step = _solve(cholesky, -self._gradient, free)
         low, high = (bound - self._theta for bound in self._piece)
-        inside = bool(((low <= step) & (step <= high))[free].all())
+        inside = bool(((low <= step) & (step <= high)).all())
         if not inside:
             step = _into_box(step, matrix, self._gradient, low, high, free)
         edm = -float(self._gradient @ step)
@@ -253,13 +253,9 @@ class _Descent:
         t = 1.0
         while t > 1e-10:
             trial = _moved(self._theta, t * newton.step, *self._piece)
-            expansion = None
-            if t == 1 and not self._kinks.any():  # most are accepted, so do it in one go
-                expansion = self._likelihood.expand(trial, self._data)
-                value = expansion.value
-            else:
-                value = self._likelihood.value(trial, self._data)
-            if value <= self._value - 1e-4 * t * newton.edm:
+            ceiling = self._value - 1e-4 * t * newton.edm
+            value, expansion = self._likelihood.expand_below(ceiling, trial, self._data)
+            if expansion is not None:
                 self._steps += 1
                 if not newton.definite:
                     self._patience = self._patience - 1 if t == 1 and self._patience else 0
@@ -270,17 +266,22 @@ class _Descent:
         return False
 
     def _coast(self, newton: _Newton) -> float:
-        """Steps with one Hessian as long as they are good; returns the distance that is left."""
+        """Steps with one Hessian as long as they are good; returns the distance that is left.
+
+        What the gradients tell about the Hessian corrects it (L-BFGS: Nocedal 1980).
+        """
         step, edm = newton.step, newton.edm
+        history: list[tuple[Array, Array]] = []
         while ((trial := self._theta + step) >= self._low).all() and (trial <= self._high).all():
             value, gradient = self._likelihood.slope(trial, self._data)
             if not value <= self._value + self._noise:
                 break
+            history.append((step, gradient - self._gradient))
             self._steps += 1
             self._theta, self._value, self._gradient = trial, value, gradient
             if (self._free(gradient) != newton.free).any():
                 break
-            step = _solve(newton.cholesky, -gradient, newton.free)
+            step = _corrected(newton, gradient, history)
             before, edm = edm, -float(gradient @ step)
             if edm <= TOLERANCE:
                 return edm
@@ -310,9 +311,22 @@ class _Descent:
 
 def _moved(theta: Array, step: Array, low: Array, high: Array) -> Array:
     """Where a step leads; what it takes to its bound is exactly there, whatever the rounding."""
-    moved = np.clip(theta + step, low, high)
-    moved = np.where(step == low - theta, low, moved)
-    return np.where(step == high - theta, high, moved)
+    moved = np.where(step <= low - theta, low, theta + step)
+    moved = np.where(step >= high - theta, high, moved)
+    return np.minimum(np.maximum(moved, low), high)
+
+
+def _corrected(newton: _Newton, gradient: Array, history: list[tuple[Array, Array]]) -> Array:
+    """A Newton step with a Hessian that fits the changes of the gradient along earlier steps."""
+    rest, parts = -gradient, []
+    for step, change in reversed(history):
+        part = (step @ rest) / (step @ change)
+        parts.append(part)
+        rest -= part * change
+    corrected = _solve(newton.cholesky, rest, newton.free)
+    for (step, change), part in zip(history, reversed(parts), strict=True):
+        corrected += (part - (change @ corrected) / (step @ change)) * step
+    return corrected
 
 
 def _into_box(
@@ -356,8 +370,8 @@ def _made_positive(matrix: Array, free: Flags) -> Array:
 def _cholesky(matrix: Array, free: Flags) -> Array | None:
     """Factor of the free parameters' block, the rest being a unit matrix; None if not positive."""
     block = matrix.copy()
-    if not free.all():
-        held = np.flatnonzero(~free)
+    held = (~free).nonzero()[0]
+    if held.size:
         block[held] = 0
         block[:, held] = 0
         block[held, held] = 1
@@ -367,5 +381,5 @@ def _cholesky(matrix: Array, free: Flags) -> Array | None:
 
 def _solve(cholesky: Array, right_side: Array, free: Flags) -> Array:
     """Solution for the free parameters, 0 for the others."""
-    solution: Array = dpotrs(cholesky, np.where(free, right_side, 0.0), lower=True)[0]
+    solution: Array = dpotrs(cholesky, right_side * free, lower=True, overwrite_b=True)[0]
     return solution

@@ -189,7 +189,7 @@ class _Layout:
         """Names such that additive, normsys and scale parameters are contiguous ranges."""
         additive = {name for _, sample, _ in self._samples for name in sample.additive}
         normsys = {name for _, sample, _ in self._samples for name in sample.normsys}
-        both = additive & normsys
+        both, either = additive & normsys, additive | normsys
         names = list(self._kinds)
         scales = [n for n in names if self._kinds[n] != ALPHA]
         groups = [
@@ -197,7 +197,7 @@ class _Layout:
             [n for n in names if n in both],
             [n for n in names if n in normsys and n not in both],
             scales,
-            [n for n in names if self._kinds[n] == ALPHA and n not in additive | normsys],
+            [n for n in names if self._kinds[n] == ALPHA and n not in either],
         ]
         ends = np.cumsum([sum(len(sets[n]) for n in group) for group in groups]).tolist()
         ranges = {
@@ -213,16 +213,13 @@ class _Layout:
         cells = sum(len(sample.nominal) for _, sample, _ in self._samples)
         count = {name: r.stop - r.start for name, r in ranges.items()}
         up, down = np.zeros((2, count["additive"], cells))
-        log_hi, log_lo = np.zeros((2, count["normsys"], len(self._samples)))
-        coefficients = np.zeros((count["normsys"], POWERS, len(self._samples)))
-        coefficients[:, 0] = 1
         scaled = np.zeros((count["scales"], cells), dtype=bool)
         nominal, bins = np.empty(cells), np.empty(cells, dtype=np.intp)
         offset = {
             name: offsets(self._kinds[name], carriers) for name, carriers in self._carriers.items()
         }
         place = 0
-        for k, (channel, sample, start) in enumerate(self._samples):
+        for channel, sample, start in self._samples:
             here = slice(place, place + len(sample.nominal))
             place = here.stop
             nominal[here] = sample.nominal
@@ -230,10 +227,6 @@ class _Layout:
             if sample.additive:
                 at = [rows[name] for name in sample.additive]
                 up[at, here], down[at, here] = sample.up, sample.down
-            if sample.normsys:
-                at = [rows[name] - ranges["normsys"].start for name in sample.normsys]
-                log_hi[at, k], log_lo[at, k] = sample.log_hi, sample.log_lo
-                coefficients[at, :, k] = sample.coefficients.T
             for name in sample.scales:
                 scaled[rows[name] - ranges["scales"].start, here] = True
             for name in sample.shapes:
@@ -252,11 +245,24 @@ class _Layout:
             "sample": sample_of[order],
             "up": up[:, order],
             "down": down[:, order],
-            "log_hi": log_hi,
-            "log_lo": log_lo,
-            "coefficients": coefficients,
             "scaled": scaled[:, order],
+            **self._normsys(rows, ranges["normsys"]),
         }
+
+    def _normsys(self, rows: Mapping[str, int], range_: slice) -> dict[str, Array]:
+        """Arrays of normsys and samples: filled all at once, as there are many of them."""
+        samples = [sample for _, sample, _ in self._samples]
+        shape = range_.stop - range_.start, len(samples)
+        log_hi, log_lo = np.zeros((2, *shape))
+        coefficients = np.zeros((shape[0], POWERS, shape[1]))
+        coefficients[:, 0] = 1
+        names = [name for sample in samples for name in sample.normsys]
+        row = np.array([rows[name] for name in names], dtype=np.intp) - range_.start
+        k = np.arange(len(samples)).repeat([len(sample.normsys) for sample in samples])
+        log_hi[row, k] = np.concatenate([sample.log_hi for sample in samples])
+        log_lo[row, k] = np.concatenate([sample.log_lo for sample in samples])
+        coefficients[row, :, k] = np.hstack([sample.coefficients for sample in samples]).T
+        return {"log_hi": log_hi, "log_lo": log_lo, "coefficients": coefficients}
 
 
 @contextlib.contextmanager

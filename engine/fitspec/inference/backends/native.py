@@ -66,6 +66,9 @@ class NativeLikelihood:
         fixed = self._parameters.fixed.copy()
         if mu is not None:
             theta[self._poi], fixed[self._poi] = mu, True
+        for minimum in known:
+            if np.array_equal(minimum.parameters, theta):
+                return minimum
         try:
             found = minimise(
                 self._likelihood, data, theta, fixed, [minimum.parameters for minimum in known]
@@ -90,6 +93,8 @@ class NativeLikelihood:
 
         A bin without events may be expected to have less than none; pyhf allows it, too.
         """
+        if self.observed.main.all():  # with less than none where events are seen, L has no value
+            return None
         expected = self._likelihood.expected(parameters)
         b = int(np.argmin(expected))
         if expected[b] >= 0:
