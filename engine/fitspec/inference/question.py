@@ -18,6 +18,7 @@ class Question:
         backend: ``native`` or ``pyhf``.
         tensor: pyhf's tensor library.
         optimizer: pyhf's optimizer.
+        poi: name of the POI; None for the measurement's.
     """
 
     measurement: str
@@ -28,3 +29,4 @@ class Question:
     backend: str
     tensor: str
     optimizer: str
+    poi: str | None = None

@@ -148,6 +148,8 @@ class Scan(Model):
 class Poi(Model):
     """What is asked about the parameter of interest."""
 
+    name: Name | None = None
+    """Name of the parameter; default: the measurement's POI."""
     test: Numbers | None = None
     """POI value(s) of the hypothesis test(s); default 1 where neither scan nor limit is asked."""
     scan: Scan | None = None
