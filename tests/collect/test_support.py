@@ -18,9 +18,6 @@ NOT_YET = {
     "poi.upper_limit": (
         FILES, f"{FILES}\n[poi]\nupper_limit = 0.95", 12, "use poi.test or poi.scan",
     ),
-    "cross_section": (
-        FILES, f'{FILES}\n[cross_section]\ntable = "x.csv"\non = "mass"', 11, "remove it",
-    ),
     "inference.calculator": (
         FILES, f'{FILES}\n[inference]\ntoys = 10\ncalculator = "toys"', 13, 'use "asymptotic"',
     ),
