@@ -108,4 +108,8 @@ def _require_inside(spec: SpecFile, bounds: tuple[float, float], key: KeyPath) -
 
 
 def _choose(good: Sequence[str]) -> str:
-    return f"set poi.name to {' or '.join(map(repr, good[:3]))}" if good else "add one"
+    return (
+        f"set poi.name to {' or '.join(map(repr, good[:3]))}"
+        if good
+        else "add one to the workspace"
+    )
