@@ -41,6 +41,12 @@ class Gaussian:
     def asimov(self, parameters: float) -> float:
         return parameters
 
+    def nominal(self, mu: float) -> float:
+        return mu
+
+    def widen(self, high: float) -> None:
+        self.poi_bounds = (self.poi_bounds[0], high)
+
 
 @dataclass
 class Stuck(Gaussian):
@@ -78,6 +84,6 @@ class TwoMinima(Gaussian):
         return replace(found, twice_nll=found.twice_nll + self.above, iterations=99)
 
 
-def question(*mus: float, test_statistic: str = "qtilde") -> Question:
+def question(*mus: float, test_statistic: str = "qtilde", **more: Any) -> Question:
     """A question to any of these."""
-    return Question("measurement", mus, test_statistic, "code4", "code4p", "native", "", "")
+    return Question("measurement", mus, test_statistic, "code4", "code4p", "native", "", "", **more)

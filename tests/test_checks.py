@@ -228,6 +228,18 @@ def test_a_case_without_numbers_might_have_been_the_best(spec):
     assert combine(Combination(spec, "x", {}, ()), [with_median(0.3, "A::x"), failed]) is None
 
 
+def test_where_only_limits_were_asked_for_the_lowest_expected_one_is_the_best(spec):
+    limits = {"A::x": 3.0, "B::x": 2.0, "C::x": 2.5}
+    cases = [
+        PointResult(
+            "small.toml", name, {}, Outcome("ok", upper_limit_exp=(0.1, 0.2, median, 4.0, 5.0))
+        )
+        for name, median in limits.items()
+    ]
+
+    assert combine(Combination(spec, "x", {}, ()), cases).chosen == "B::x"
+
+
 @pytest.mark.parametrize(
     ("quantity", "value", "verdict"),
     [

@@ -87,8 +87,8 @@ BAD_SPECS = {
         "it has 'measurement'", 4,
     ),
     "something not yet possible": (
-        "", "[poi]\nupper_limit = 0.95\n",
-        "small.toml:12: poi.upper_limit: not yet: ", 4,
+        "", '[inference]\ncalculator = "toys"\ntoys = 10\n',
+        "small.toml:12: inference.calculator: not yet: ", 4,
     ),
     "a remote endpoint": (
         "", '[endpoint]\nkind = "funcx"\n',

@@ -18,7 +18,7 @@ import fitspec
 from fitspec.collect import collect
 from fitspec.errors import SpecError
 from fitspec.inference import Question
-from fitspec.plan import Plan, _backend_version, _code_digest, fit_key, make_plan
+from fitspec.plan import Plan, _backend_version, _code_digest, fit_key, make_plan, with_cross_checks
 from fitspec.sources import Access
 from fitspec.spec import load_spec
 
@@ -141,6 +141,8 @@ CHANGES = {
     "test statistic": 'path = "background.json"\n[inference]\ntest_statistic = "q"',
     "normsys": 'path = "background.json"\n[inference]\ninterpcodes = { normsys = "code1" }',
     "histosys": 'path = "background.json"\n[inference]\ninterpcodes = { histosys = "code0" }',
+    "limit": 'path = "background.json"\n[poi]\ntest = 1\nupper_limit = 0.95',
+    "expected values": 'path = "background.json"\n[inference]\nexpected = "pre-fit"',
     "backend": 'path = "background.json"\n[backend]\nname = "pyhf"',
     "workspace": 'path = "other.json"',
 }
@@ -195,6 +197,31 @@ def test_pyhfs_own_defaults_written_out_change_no_key(analysis):
     explicit = edit(analysis, path, path + pyhf + defaults, "explicit.toml")
 
     assert set(planned(analysis, short).fits) == set(planned(analysis, explicit).fits)
+
+
+def test_the_method_of_a_limit_matters(analysis):
+    path = 'path = "background.json"'
+    asked = "[poi]\nscan = { start = 0, stop = 5, num = 41 }\nupper_limit = 0.9\n"
+    by_root = edit(analysis, path, f"{path}\n{asked}", "root.toml")
+    by_scan = edit(analysis, path, f'{path}\n{asked}method = "scan"', "scan.toml")
+
+    plans = [planned(analysis, name) for name in (by_root, by_scan)]
+
+    assert not set(plans[0].fits) & set(plans[1].fits)
+    questions = [next(iter(plan.fits.values())).order["question"] for plan in plans]
+    assert [(q["level"], q["method"]) for q in questions] == [(0.1, "root"), (0.1, "scan")]
+
+
+@pytest.mark.parametrize(("test", "level"), [("test = 1\n", None), ("", 0.05)])
+def test_a_cross_check_searches_for_limits_only_where_nothing_is_tested(analysis, test, level):
+    path = 'path = "background.json"'
+    edit(analysis, path, f"{path}\n[poi]\n{test}upper_limit = 0.95")
+
+    plan = with_cross_checks(planned(analysis), 1)
+
+    [checked] = plan.cross_checks.values()
+    assert plan.fits[checked.key].order["question"]["level"] == 0.05
+    assert plan.fits[checked.reference].order["question"]["level"] == level
 
 
 def test_a_discovery_tests_no_mu_of_its_own(analysis):

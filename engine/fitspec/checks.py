@@ -53,6 +53,8 @@ def check(expectation: Expectation, result: PointResult | None) -> CheckResult:
 def combine(combination: Combination, results: Sequence[PointResult]) -> Combined | None:
     """The case with the lowest median expected CLs, at the last tested POI value.
 
+    Where only limits were asked for, it is the one with the lowest median expected limit.
+
     Args:
         combination: the signal point.
         results: of its points, in their order.
@@ -60,9 +62,11 @@ def combine(combination: Combination, results: Sequence[PointResult]) -> Combine
     Returns:
         the choice; None if a case has no numbers, since any of them might have been the best.
     """
-    if any(not result.outcome.tests for result in results):
+    ranks = [_expected(result.outcome) for result in results]
+    found = [rank for rank in ranks if rank is not None]
+    if len(found) < len(results):
         return None
-    best = min(results, key=lambda result: result.outcome.tests[-1].CLs_exp[2])
+    best = results[found.index(min(found))]
     return Combined(
         spec=combination.spec.name,
         id=combination.id,
@@ -70,6 +74,13 @@ def combine(combination: Combination, results: Sequence[PointResult]) -> Combine
         candidates=tuple(result.id for result in results),
         result=best,
     )
+
+
+def _expected(outcome: Outcome) -> float | None:
+    """What a case is chosen by; the lower the better."""
+    if outcome.tests:
+        return outcome.tests[-1].CLs_exp[2]
+    return None if outcome.upper_limit_exp is None else outcome.upper_limit_exp[2]
 
 
 def cross_check(result: PointResult, reference: Outcome) -> list[CheckResult]:
@@ -82,8 +93,9 @@ def cross_check(result: PointResult, reference: Outcome) -> list[CheckResult]:
     ours, theirs = _compared(result.outcome), _compared(reference)
     gap = _deepest_gap(result.outcome, reference)
     missing = result.outcome.error or (reference.error and f"pyhf: {reference.error}")
+    both = [key for key in ours if key in theirs] or [*ours, *theirs]
     checks = []
-    for quantity, mu in [*(ours or theirs)] or [("CLs_obs", None)]:
+    for quantity, mu in both or [("CLs_obs", None)]:
         expected, actual = theirs.get((quantity, mu)), ours.get((quantity, mu))
         outcome: CheckOutcome = "error"
         if expected is not None and actual is not None:
@@ -112,6 +124,9 @@ def _compared(outcome: Outcome) -> dict[tuple[str, float | None], float | Band]:
         values["CLs_exp", test.mu] = test.CLs_exp
     if outcome.discovery is not None:
         values["p0", None] = outcome.discovery.p0
+    for quantity in ("upper_limit_obs", "upper_limit_exp"):
+        if (limit := getattr(outcome, quantity)) is not None:
+            values[quantity, None] = limit
     return values
 
 

@@ -24,7 +24,8 @@ class FitResult:
 
     Attributes:
         kind: ``free`` (POI profiled) or ``conditional`` (POI fixed at ``mu``).
-        data: ``observed``, or the background-only ``asimov`` data set.
+        data: ``observed``, or the background-only ``asimov`` data set of a fit to them, or the
+            ``pre-fit asimov`` one of the nominal model.
         mu: the fixed POI, or None for a free fit.
         twice_nll: -2 ln L at the minimum, constraint terms included.
         converged: the minimiser's own verdict.
@@ -34,7 +35,7 @@ class FitResult:
     """
 
     kind: Literal["free", "conditional"]
-    data: Literal["observed", "asimov"]
+    data: Literal["observed", "asimov", "pre-fit asimov"]
     mu: float | None
     twice_nll: float
     converged: bool
@@ -99,6 +100,7 @@ class Outcome:
         tests: one a tested POI value.
         upper_limit_obs: observed upper limit on the POI.
         upper_limit_exp: expected upper limits at -2..+2 sigma.
+        upper_limit_CLb: 1 - p_b of the observed data at the observed limit.
         mu_hat: best-fit POI of the free fit to the observed data.
         discovery: the test of the background-only hypothesis, where q0 was asked for.
         fits: every fit that entered the numbers.
@@ -112,6 +114,7 @@ class Outcome:
     tests: tuple[HypothesisTest, ...] = ()
     upper_limit_obs: float | None = None
     upper_limit_exp: Band | None = None
+    upper_limit_CLb: float | None = None
     mu_hat: float | None = None
     discovery: Discovery | None = None
     fits: tuple[FitResult, ...] = ()

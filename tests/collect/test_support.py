@@ -15,14 +15,8 @@ FILES = 'files = "patch.signal_{mass}_{width}.json"'
 NOT_YET = {
     "patches.yields": (FILES, 'yields = "signal.csv"', 10, "use files or patchset"),
     "patches.discovery": (FILES, 'discovery = ["SR"]', 10, "use files or patchset"),
-    "poi.upper_limit": (
-        FILES, f"{FILES}\n[poi]\nupper_limit = 0.95", 12, "use poi.test or poi.scan",
-    ),
     "inference.calculator": (
         FILES, f'{FILES}\n[inference]\ntoys = 10\ncalculator = "toys"', 13, 'use "asymptotic"',
-    ),
-    "inference.expected": (
-        FILES, f'{FILES}\n[inference]\nexpected = "pre-fit"', 12, 'use "post-fit"',
     ),
 }  # fmt: skip
 
@@ -71,7 +65,10 @@ def test_what_can_be_done_is_let_through(spec_with, table):
 
 
 def test_nothing_is_fetched_for_a_specification_that_cannot_be_done(spec_with, tmp_path):
-    spec = spec_with('path = "background.json"', 'path = "nowhere.json"\n[poi]\nupper_limit = 0.95')
+    spec = spec_with(
+        'path = "background.json"',
+        'path = "nowhere.json"\n[inference]\ncalculator = "toys"\ntoys = 1',
+    )
 
     with pytest.raises(NotYetError):
         collect([spec], Access(tmp_path))

@@ -127,6 +127,36 @@ def test_several_poi_values_have_a_column():
     assert "(mu =" not in text
 
 
+LIMITS = {"upper_limit_obs": 2.54518, "upper_limit_exp": (0.699, 1.0116, 1.5728, 2.55549, 4.1)}
+
+
+def test_limits_are_one_line_a_point():
+    text = shown(report(point("one", **LIMITS), point("two")))
+    verbose = shown(report(point("one", **LIMITS)), verbosity=1)
+
+    header, one = [line.split() for line in lines(text) if "upper limit" in line or "2.545" in line]
+    assert " ".join(header) == "point (upper limit) mu obs exp [-1, +1 sigma]"
+    assert one == ["one", "2.545", "1.573", "[1.012,", "2.555]"]
+    assert "limit obs 2.545, exp 1.573 (0.2 s)" in verbose
+
+
+def test_limits_in_pb_stand_beside():
+    text = shown(report(replace(point("one", **LIMITS), xsec_pb=0.01)))
+
+    header, one = [line.split() for line in lines(text) if "upper limit" in line or "2.545" in line]
+    assert header[-7:] == ["sigma]", "pb", "obs", "exp", "[-1,", "+1", "sigma]"]
+    assert one[5:] == ["0.02545", "0.01573", "[0.01012,", "0.02555]"]
+
+
+def test_a_long_scan_is_no_list():
+    scan = [replace(TEST, mu=0.1 * i) for i in range(41)]
+
+    text = shown(report(point("one", *scan, **LIMITS)))
+
+    assert "2.545" in text
+    assert "0.2444" not in text
+
+
 DISCOVERY = Discovery(0.020182, (0.001, 0.0123, 0.0571, 0.2345, 0.4), 2.0512, 4.2074, 2.5)
 
 

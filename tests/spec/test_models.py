@@ -88,6 +88,11 @@ GOOD = {
     "several POI values": "poi.test = [0.5, 1]",
     "a scan": "poi.scan = {start = 0, stop = 5, num = 51}",
     "a limit": "poi.upper_limit = 0.95",
+    "a limit of a scan": """
+        [poi]
+        scan = {start = 0, stop = 5, num = 41}
+        upper_limit = 0.95
+        method = "scan\"""",
     "another POI": 'poi.name = "mu_ttbar"',
     "a number of toys": 'inference = {calculator = "toys", toys = 5000, seed = 1}',
     "toys until": 'inference = {calculator = "toys", toys = {max = 1000, precision = 0.02}}',
@@ -144,6 +149,12 @@ BAD = {
     "a scan downwards": ("poi.scan = {start = 1, stop = 0, num = 2}", "must be above"),
     "a scan of one value": ("poi.scan = {start = 0, stop = 1, num = 1}", "equal to 2"),
     "a fractional scan": ("poi.scan = {start = 0, stop = 1, num = 2.0}", "valid integer"),
+    "a limit by a scan that is not there": (
+        'poi = {upper_limit = 0.95, method = "scan"}', "needs scan and upper_limit",
+    ),
+    "a scan for no limit": (
+        'poi = {scan = {start = 0, stop = 1, num = 2}, method = "scan"}', "needs scan and upper",
+    ),
     "a confidence level of one": ("poi.upper_limit = 1.0", "less than 1"),
     "cross-sections of no label": ('cross_section.table = "x"', "required"),
     "cross-sections without a limit": (

@@ -19,8 +19,6 @@ def _unsupported(spec: SpecFile) -> list[tuple[KeyPath, str]]:
     checks: list[tuple[bool, KeyPath, str]] = [
         (bool(patches and patches.yields), ("patches", "yields"), "use files or patchset"),
         (bool(patches and patches.discovery), ("patches", "discovery"), "use files or patchset"),
-        (asked.poi.upper_limit is not None, ("poi", "upper_limit"), "use poi.test or poi.scan"),
         (inference.calculator == "toys", ("inference", "calculator"), 'use "asymptotic"'),
-        (inference.expected == "pre-fit", ("inference", "expected"), 'use "post-fit"'),
     ]
     return [(key, instead) for wanted, key, instead in checks if wanted]

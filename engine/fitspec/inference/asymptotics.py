@@ -16,12 +16,12 @@ RESOLUTION = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class PValues:
-    """p-values of one test: p_sb, p_b (CLb = 1 - p_b), CLs = p_sb / CLb, and the expected band."""
+    """p-values of one test: p_sb, p_b (CLb = 1 - p_b), CLs = p_sb / CLb, and its logarithm."""
 
     p_sb: float
     p_b: float
     CLs: float
-    CLs_exp: Band
+    log_CLs: float
 
 
 def p_values(q: float, q_asimov: float, test_statistic: str) -> PValues:
@@ -54,13 +54,43 @@ def p_values(q: float, q_asimov: float, test_statistic: str) -> PValues:
             f"q = {q:.3g} but its Asimov value is 0: signal and background predict the same",
             "check that the patch adds a signal",
         )
-    band = tuple(_cls(-float(n), root_asimov) for n in SIGMAS)
+    # a difference of logarithms: both tails may be far too small for a ratio
+    log_CLs = _log_tail(t + root_asimov) - _log_tail(t)
     return PValues(
         p_sb=math.exp(_log_tail(t + root_asimov)),
         p_b=math.exp(_log_tail(-t)),
-        CLs=_cls(t, root_asimov),
-        CLs_exp=band,  # type: ignore[arg-type]
+        CLs=math.exp(log_CLs),
+        log_CLs=log_CLs,
     )
+
+
+def expected_band(q_asimov: float) -> Band:
+    """CLs at -2..+2 sigma of the background-only hypothesis (eq. 89).
+
+    Args:
+        q_asimov: test statistic of background-only Asimov data, at least 0.
+    """
+    root = math.sqrt(q_asimov)
+    return tuple(  # type: ignore[return-value]
+        math.exp(_log_tail(root - n) - _log_tail(-float(n))) for n in SIGMAS
+    )
+
+
+def excluding_root(level: float, sigma: int) -> float:
+    """sqrt(q_asimov) of the POI value whose expected CLs at some sigma is ``level`` (eq. 89).
+
+    Args:
+        level: 1 - confidence level of the limit.
+        sigma: of the background-only hypothesis, -2..+2.
+    """
+    return sigma + deviations(math.log(level) + _log_tail(-float(sigma)))
+
+
+def deviations(log_p: float) -> float:
+    """Standard deviations that a one-sided p-value stands for, from its logarithm."""
+    from scipy.special import ndtri_exp
+
+    return -float(ndtri_exp(log_p))
 
 
 def discovery_p_values(q0: float, q0_asimov: float) -> tuple[float, Band]:
@@ -75,11 +105,6 @@ def discovery_p_values(q0: float, q0_asimov: float) -> tuple[float, Band]:
     """
     expected = tuple(math.exp(_log_tail(math.sqrt(q0_asimov) - n)) for n in SIGMAS)
     return math.exp(_log_tail(math.sqrt(q0))), expected  # type: ignore[return-value]
-
-
-def _cls(t: float, root_asimov: float) -> float:
-    """p_sb / (1 - p_b), as a difference of logarithms: both may be far too small for a ratio."""
-    return math.exp(_log_tail(t + root_asimov) - _log_tail(t))
 
 
 def _log_tail(x: float) -> float:

@@ -1,4 +1,4 @@
-"""Hypothesis tests of POI values: which fits are needed, and what follows from them."""
+"""What is asked of a likelihood: tests of POI values, upper limits, a discovery."""
 
 from __future__ import annotations
 
@@ -6,55 +6,74 @@ import math
 from collections.abc import Iterable
 
 from fitspec.errors import InferenceError
-from fitspec.inference.asymptotics import discovery_p_values, p_values
-from fitspec.inference.likelihood import Likelihood
+from fitspec.inference.asymptotics import discovery_p_values
+from fitspec.inference.curve import Curve
+from fitspec.inference.likelihood import DataName, Likelihood
+from fitspec.inference.limits import Limits, find_limits, interpolate_limits
 from fitspec.inference.profile import Profile
 from fitspec.inference.question import Question
 from fitspec.results import Discovery, HypothesisTest, Outcome
 
 
 def test_hypotheses(likelihood: Likelihood, question: Question) -> Outcome:
-    """Test every POI value of a question asymptotically, with observed and expected p-values.
-
-    The expected values come from the Asimov data of a fit to the observed data ("post-fit"), as in
-    pyhf: of the background-only fit for limits, of the fit at POI 1 for a discovery.
+    """Answer a question asymptotically: observed and expected p-values, and upper limits.
 
     Raises:
-        InferenceError: a POI value outside its bounds, or a test without any power.
+        InferenceError: a POI value outside its bounds, a test without any power, or a limit that
+            is not to be found.
         ConvergenceError: a fit that did not converge, or fits that contradict each other.
     """
-    discovery = question.test_statistic == "q0"
-    tested, truth = ([0.0], 1.0) if discovery else (list(question.mus), 0.0)
-    _require_inside([*tested, truth], likelihood.poi_bounds)
-    observed = Profile(likelihood, likelihood.observed, "observed")
-    observed.settle([truth, *tested])
-    made_of = observed.at(truth).parameters
-    asimov = Profile(likelihood, likelihood.asimov(made_of), "asimov", truth=made_of)
-    asimov.settle(tested)
+    if question.test_statistic == "q0":
+        return _discover(likelihood, question)
+    _require_inside([*question.mus, 0.0], likelihood.poi_bounds)
+    curve = Curve(likelihood, question)
+    tests = tuple(curve.test(mu) for mu in question.mus)
+    limits = _limits(curve, tests, question, likelihood.poi_bounds[1])
+    at = [] if limits is None else [limits.observed, *limits.expected]
     return Outcome(
         status="ok",
-        tests=() if discovery else _tests(observed, asimov, question),
-        mu_hat=observed.free.poi,
-        discovery=_discovery(observed, asimov) if discovery else None,
-        fits=(*observed.fits, *asimov.fits),
-        notes=(*_notes_on_bounds(likelihood, question), *observed.notes, *asimov.notes),
+        tests=tests,
+        upper_limit_obs=None if limits is None else limits.observed,
+        upper_limit_exp=None if limits is None else limits.expected,
+        upper_limit_CLb=None if limits is None else limits.CLb,
+        mu_hat=curve.observed.free.poi,
+        fits=tuple(curve.fits([0.0, *question.mus, *at])),
+        notes=(*_notes_on_bounds(likelihood, question), *curve.notes),
     )
 
 
-def _tests(observed: Profile, asimov: Profile, question: Question) -> tuple[HypothesisTest, ...]:
-    tests = []
-    for mu in question.mus:
-        q = observed.statistic(mu, question.test_statistic)
-        q_asimov = asimov.statistic(mu, question.test_statistic)
-        p = p_values(q, q_asimov, question.test_statistic)
-        tests.append(HypothesisTest(mu, p.CLs, p.CLs_exp, p.p_sb, p.p_b, q, q_asimov))
-    return tuple(tests)
+def _limits(
+    curve: Curve, tests: Iterable[HypothesisTest], question: Question, bound: float
+) -> Limits | None:
+    if question.level is None:
+        return None
+    tests = list(tests)
+    if question.method == "scan":
+        return interpolate_limits(tests, question.level)
+    tested = [test.mu for test in tests if test.mu > 0]
+    start = tested[0] if tested else 1.0
+    return find_limits(curve, question.level, min(start, bound))
 
 
-def _discovery(observed: Profile, asimov: Profile) -> Discovery:
+def _discover(likelihood: Likelihood, question: Question) -> Outcome:
+    """The test of the background-only hypothesis, expected values being those of a POI of 1."""
+    _require_inside([0.0, 1.0], likelihood.poi_bounds)
+    observed = Profile(likelihood, likelihood.observed, "observed")
+    observed.settle([1.0, 0.0])
+    pre_fit = question.expected == "pre-fit"
+    made_of = likelihood.nominal(1.0) if pre_fit else observed.at(1.0).parameters
+    name: DataName = "pre-fit asimov" if pre_fit else "asimov"
+    asimov = Profile(likelihood, likelihood.asimov(made_of), name, truth=made_of)
+    asimov.settle([0.0])
     q0, q0_asimov = observed.statistic(0.0, "q0"), asimov.statistic(0.0, "q0")
     p0, band = discovery_p_values(q0, q0_asimov)
-    return Discovery(p0, band, math.sqrt(q0), q0, q0_asimov)
+    return Outcome(
+        status="ok",
+        mu_hat=observed.free.poi,
+        discovery=Discovery(p0, band, math.sqrt(q0), q0, q0_asimov),
+        fits=(*observed.fits, *asimov.fits),
+        notes=(*observed.notes, *asimov.notes),
+    )
 
 
 def _require_inside(mus: Iterable[float], bounds: tuple[float, float]) -> None:

@@ -32,6 +32,7 @@ class Likelihood(Protocol):
     """A HistFactory likelihood with one POI; data are in the backend's own array type."""
 
     poi_bounds: tuple[float, float]
+    """Range in which the POI is fitted."""
     observed: Any
     """Observed main and auxiliary data."""
 
@@ -62,8 +63,14 @@ class Likelihood(Protocol):
     def oddity(self, parameters: Any) -> str | None:
         """What makes these parameters suspicious, although the likelihood has a value there."""
 
+    def widen(self, high: float) -> None:
+        """Move the upper bound of the POI."""
+
+    def nominal(self, mu: float) -> Any:
+        """(P,) the measurement's starting values, which are those of the nominal model, at mu."""
+
     def asimov(self, parameters: Any) -> Any:
         """The data that these parameters predict exactly, auxiliary data included."""
 
 
-DataName = Literal["observed", "asimov"]
+DataName = Literal["observed", "asimov", "pre-fit asimov"]

@@ -16,6 +16,9 @@ STRAIN = 1.0
 """A POI value that is against the data, by more than this in -2 ln L, pulls the other parameters to
 where there may be more minima: more starts are worth their time."""
 
+NOTES_SHOWN = 2
+"""Of one kind: who wants to know more fits has to look at them."""
+
 
 class Profile:
     """A free fit and conditional ones, each made once and from at least two starts.
@@ -38,7 +41,7 @@ class Profile:
         self._name = name
         self._truth = truth
         self._minima: dict[float | None, Minimum] = {}
-        self._gaps: list[str] = []
+        self._gaps: dict[float | None, float] = {}
         self._fit(None, truth)
 
     @property
@@ -53,13 +56,18 @@ class Profile:
 
     @property
     def notes(self) -> list[str]:
-        """What is odd about these fits."""
+        """What is odd about these fits: a sentence for the first of a kind, and how many more."""
+        gaps = [
+            f"{self._describe(mu)} has several minima: "
+            f"two starts ended {gap:.2g} apart; the lower one is used"
+            for mu, gap in self._gaps.items()
+        ]
         oddities = [
             f"{self._describe(mu)} {oddity}"
             for mu, minimum in self._minima.items()
             if (oddity := self._likelihood.oddity(minimum.parameters)) is not None
         ]
-        return [*self._gaps, *oddities]
+        return [note for notes in (gaps, oddities) for note in _shortened(notes)]
 
     def at(self, mu: float) -> Minimum:
         """The conditional fit at a POI value."""
@@ -69,6 +77,12 @@ class Profile:
                 self._fit(mu, *self._likelihood.alternatives)
         return self._minima[mu]
 
+    def release(self, bound: float) -> None:
+        """The free fit again, where the upper bound of the POI, which is gone, has stopped it."""
+        if self.free.poi >= bound:
+            stopped = self._minima.pop(None)
+            self._minima = {None: self._likelihood.fit(self._data, start=stopped.parameters)}
+
     def settle(self, mus: Iterable[float]) -> None:
         """Make all conditional fits, and the free fit again from the lowest of them.
 
@@ -76,6 +90,8 @@ class Profile:
             InferenceError: the free fit stays above a conditional one.
         """
         known = dict.fromkeys([*mus, *(mu for mu in self._minima if mu is not None)])
+        if not known:
+            return
         lowest_mu = min(known, key=lambda mu: self.at(mu).twice_nll)
         lowest, before = self.at(lowest_mu), self.free.twice_nll
         if self._truth is None or before > lowest.twice_nll + SLACK:
@@ -116,10 +132,7 @@ class Profile:
         lowest = min(found, key=lambda minimum: minimum.twice_nll)
         gap = max(minimum.twice_nll for minimum in found) - lowest.twice_nll
         if gap > SLACK:
-            self._gaps.append(
-                f"{self._describe(mu)} has several minima: "
-                f"two starts ended {gap:.2g} apart; the lower one is used"
-            )
+            self._gaps[mu] = max(gap, self._gaps.get(mu, 0.0))
         self._minima[mu] = lowest
 
     def _describe(self, mu: float | None) -> str:
@@ -137,3 +150,11 @@ class Profile:
             edm=minimum.edm,
             at_bounds=minimum.at_bounds,
         )
+
+
+def _shortened(notes: list[str]) -> list[str]:
+    """Few notes as they are; of many, as a search for limits makes them, the first ones."""
+    if len(notes) <= NOTES_SHOWN:
+        return notes
+    rest = len(notes) - NOTES_SHOWN
+    return [*notes[: NOTES_SHOWN - 1], f"{notes[NOTES_SHOWN - 1]}; so it is for {rest} more fits"]

@@ -18,6 +18,9 @@ class Question:
         backend: ``native`` or ``pyhf``.
         tensor: pyhf's tensor library.
         optimizer: pyhf's optimizer.
+        level: 1 - confidence level of the upper limits; None for no limits.
+        method: of the limits: ``root`` or ``scan``, which interpolates between ``mus``.
+        expected: ``post-fit`` or ``pre-fit``.
         poi: name of the POI; None for the measurement's.
     """
 
@@ -29,4 +32,7 @@ class Question:
     backend: str
     tensor: str
     optimizer: str
+    level: float | None = None
+    method: str = "root"
+    expected: str = "post-fit"
     poi: str | None = None

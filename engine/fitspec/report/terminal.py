@@ -22,10 +22,11 @@ from rich.text import Text
 
 from fitspec.errors import counted
 from fitspec.inference.asymptotics import SIGMAS
+from fitspec.report.limits import limits_table
 from fitspec.results import CheckOutcome, CheckResult, PointResult, RunReport, as_band, failures
 
 RESULTS_SHOWN = 20
-"""More points than this are listed only with -v."""
+"""More points, or tests, than this are listed only with -v."""
 
 
 class TerminalReport:
@@ -132,7 +133,8 @@ class TerminalReport:
         for column in ("mu",) * (not one_mu) + ("CLs obs", "exp [-1, +1 sigma]", "mu_hat"):
             table.add_column(column, justify="right", no_wrap=True)
         table.add_column("", no_wrap=True)
-        for point in report.points:
+        tests = sum(len(point.outcome.tests) for point in report.points)
+        for point in report.points if tests <= RESULTS_SHOWN else ():
             name = point.node_id if several else point.id
             for test in point.outcome.tests:
                 low, median, high = map(_number, test.CLs_exp[1:4])
@@ -140,7 +142,8 @@ class TerminalReport:
                 mu = [] if one_mu else [f"{test.mu:g}"]
                 row = [name, *mu, _number(test.CLs_obs), f"{median} [{low}, {high}]"]
                 table.add_row(*map(Text, [*row, f"{point.outcome.mu_hat:.3f}", excluded]))
-        for listed in (table, _discoveries(report.points)):
+        limits = limits_table(report.points, full_names=several)
+        for listed in (table, limits, _discoveries(report.points)):
             if listed.row_count:
                 self._print("")
                 self._print_table(listed)
@@ -280,6 +283,10 @@ def _line(point: PointResult) -> str:
     )
     if outcome.discovery is not None:
         tests = f"p0 {_number(outcome.p0)}"
+    if outcome.upper_limit_exp is not None:
+        median = _number(outcome.upper_limit_exp[2])
+        limit = f"limit obs {_number(outcome.upper_limit_obs)}, exp {median}"
+        tests = "; ".join(filter(None, (tests, limit)))
     how = "stored" if point.cached else f"{outcome.seconds:.1f} s"
     return f"{point.node_id} {tests} ({how})"
 

@@ -155,6 +155,8 @@ class Poi(Model):
     scan: Scan | None = None
     upper_limit: Fraction | None = None
     """Confidence level of the upper limit on the POI, `0.95`."""
+    method: Literal["root", "scan"] = "root"
+    """How the limit is found: by root finding, or by linear interpolation of `scan`, as pyhf."""
 
     @model_validator(mode="after")
     def _one_list(self) -> Poi:
@@ -162,6 +164,8 @@ class Poi(Model):
             raise ValueError("test lists a POI value twice")
         if self.test is not None and self.scan is not None:
             raise ValueError("test and scan both list POI values; keep one")
+        if self.method == "scan" and (self.scan is None or self.upper_limit is None):
+            raise ValueError('method = "scan" needs scan and upper_limit')
         return self
 
     @property
@@ -172,6 +176,11 @@ class Poi(Model):
         if self.test is not None:
             return self.test
         return () if self.upper_limit is not None else (1.0,)
+
+    @property
+    def level(self) -> float | None:
+        """1 - confidence level, without the rounding of a difference: 0.05 for 0.95."""
+        return None if self.upper_limit is None else round(1 - self.upper_limit, 12)
 
 
 class CrossSection(Model):

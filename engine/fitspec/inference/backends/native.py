@@ -97,6 +97,17 @@ class NativeLikelihood:
         channel, index = self._likelihood.model.bins[b]
         return f"expects {expected[b]:.3g} events in bin {index} of channel {channel!r}"
 
+    def widen(self, high: float) -> None:
+        """See :meth:`fitspec.inference.likelihood.Likelihood.widen`."""
+        self._parameters.high[self._poi] = high  # of this model, which nobody else has
+        self.poi_bounds = (self.poi_bounds[0], high)
+
+    def nominal(self, mu: float) -> Any:
+        """See :meth:`fitspec.inference.likelihood.Likelihood.nominal`."""
+        parameters = self._parameters.inits.copy()
+        parameters[self._poi] = mu
+        return parameters
+
     def asimov(self, parameters: Any) -> Any:
         """See :meth:`fitspec.inference.likelihood.Likelihood.asimov`."""
         try:

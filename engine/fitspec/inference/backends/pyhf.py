@@ -68,9 +68,10 @@ class PyhfLikelihood:
             raise InferenceError(
                 f"the measurement fixes the POI {config.poi_name!r}", "unfix it in the workspace"
             )
-        low, high = config.suggested_bounds()[config.poi_index]
+        self._bounds = [tuple(map(float, pair)) for pair in config.suggested_bounds()]
+        low, high = self._bounds[config.poi_index]
         self.alternatives: tuple[Any, ...] = ()
-        self.poi_bounds = (float(low), float(high))
+        self.poi_bounds = (low, high)
 
     def fit(
         self,
@@ -84,9 +85,9 @@ class PyhfLikelihood:
 
         init = None
         if start is not None:  # a minimum may lie a rounding error outside its bounds
-            bounds = self._model.config.suggested_bounds()
             init = [
-                min(max(float(v), low), high) for v, (low, high) in zip(start, bounds, strict=True)
+                min(max(float(v), low), high)
+                for v, (low, high) in zip(start, self._bounds, strict=True)
             ]
         try:
             found = self._minimise(data, mu, init)
@@ -120,7 +121,7 @@ class PyhfLikelihood:
         return tuple(
             name
             for name, value, (low, high), held in zip(
-                config.par_names, parameters, config.suggested_bounds(), fixed, strict=True
+                config.par_names, parameters, self._bounds, fixed, strict=True
             )
             if not held and min(float(value) - low, high - float(value)) <= 1e-9 * (high - low)
         )
@@ -133,7 +134,11 @@ class PyhfLikelihood:
         if self._optimizer == "minuit":
             attempts.append({"strategy": 2})  # twice as slow, and at its end where others give up
         for options in attempts:
-            options |= {"return_fitted_val": True, "return_result_obj": True}
+            options |= {
+                "par_bounds": self._bounds,
+                "return_fitted_val": True,
+                "return_result_obj": True,
+            }
             try:
                 if mu is None:
                     return pyhf.infer.mle.fit(data, self._model, init, **options)
@@ -152,6 +157,17 @@ class PyhfLikelihood:
                         f"expects {float(events):.3g} events in bin {index} of channel {channel!r}"
                     )
         return None
+
+    def widen(self, high: float) -> None:
+        """See :meth:`fitspec.inference.likelihood.Likelihood.widen`."""
+        self.poi_bounds = (self.poi_bounds[0], high)
+        self._bounds[self._model.config.poi_index] = self.poi_bounds
+
+    def nominal(self, mu: float) -> Any:
+        """See :meth:`fitspec.inference.likelihood.Likelihood.nominal`."""
+        parameters = list(self._model.config.suggested_init())
+        parameters[self._model.config.poi_index] = mu
+        return parameters
 
     def asimov(self, parameters: Any) -> Any:
         """See :meth:`fitspec.inference.likelihood.Likelihood.asimov`."""
