@@ -240,6 +240,30 @@ def test_where_only_limits_were_asked_for_the_lowest_expected_one_is_the_best(sp
     assert combine(Combination(spec, "x", {}, ()), cases).chosen == "B::x"
 
 
+@pytest.mark.parametrize(
+    ("quantity", "value", "verdict"),
+    [
+        ("upper_limit_obs", 1.5, "passed"),
+        ("upper_limit_xsec_obs", 0.3, "passed"),
+        ("upper_limit_xsec_obs", 0.31, "failed"),
+        ("upper_limit_xsec_exp", (0.02, 0.04, 0.06, 0.08, 0.1), "passed"),
+        ("upper_limit_xsec_exp", (0.02, 0.04, 0.07, 0.08, 0.1), "failed"),
+    ],
+)
+def test_limits_in_pb_are_those_of_the_points_cross_section(expected, quantity, value, verdict):
+    limited = replace(result(upper_limit_obs=1.5, upper_limit_exp=BAND), xsec_pb=0.2)
+
+    assert check(expected(quantity, value, mu=None), limited).outcome == verdict
+
+
+def test_a_limit_in_pb_of_a_point_without_numbers_is_an_error(expected):
+    failed = PointResult("small.toml", "x", {}, Outcome.failed("did not converge"), xsec_pb=0.2)
+
+    verdict = check(expected("upper_limit_xsec_obs", 0.3, mu=None), failed)
+
+    assert (verdict.outcome, verdict.reason) == ("error", "did not converge")
+
+
 def test_a_point_is_a_target_like_a_combination(spec):
     point = Point(spec, case=FakeCase(), patch="signal_100_1", labels={})
     asked = replace(expectation(spec, "CLs_obs", 0.25), target=point)

@@ -87,8 +87,8 @@ BAD_SPECS = {
         "it has 'measurement'", 4,
     ),
     "something not yet possible": (
-        "", '[cross_section]\ntable = "x.csv"\non = "mass"\n',
-        "small.toml:11: cross_section: not yet: ", 4,
+        "", '[inference]\ncalculator = "toys"\ntoys = 10\n',
+        "small.toml:12: inference.calculator: not yet: ", 4,
     ),
     "a remote endpoint": (
         "", '[endpoint]\nkind = "funcx"\n',

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from fitspec.sources import read_cross_sections
 from fitspec.spec import find_specs
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICKSTART = ROOT / "examples" / "quickstart"
+FITSPECS = ROOT / "fitspecs"
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -59,6 +61,45 @@ def test_the_curated_values_are_the_published_ones(mirror: Path) -> None:
         values = {name: value for name, value in row.items() if name.startswith("CLs")}
         assert values == {name: published[point][name] for name in values}
         assert row.get("region", "") in published[point]["workspace"]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("analysis", "labels", "elsewhere"),
+    [
+        ("1Lbb", ("m_C1N2", "m_N1"), {("225", "75"), ("300", "100")}),
+        ("stau", ("m_stau", "m_N1"), set()),
+        (
+            "sbottom",
+            ("m_sbottom", "m_N2", "m_N1"),
+            {("1400", "730", "600"), ("1500", "1495", "60")},  # no signal; an expected failure
+        ),
+    ],
+)
+def test_the_curated_limits_are_the_published_ones(
+    analysis: str, labels: tuple[str, ...], elsewhere: set[tuple[str, ...]], mirror: Path
+) -> None:
+    def limits(folder: Path, column: str) -> dict[tuple[str, ...], float]:
+        table = rows(folder / "published" / f"{analysis}-upper-limits.csv")
+        return {tuple(row[label] for label in labels): float(row[column]) for row in table}
+
+    published, ours = limits(mirror, "obs_xsec_ul_pb"), limits(FITSPECS, "upper_limit_xsec_obs")
+    assert ours == {key: value for key, value in published.items() if key not in elsewhere}
+    assert len(published) == len(ours) + len(elsewhere)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("table", "label"), [("sbottom", "m_sbottom"), ("stau-LR", "m_stau"), ("wino-C1N2", "m_C1N2")]
+)
+def test_the_curated_cross_sections_are_the_published_ones(
+    table: str, label: str, mirror: Path
+) -> None:
+    ours, published = (
+        read_cross_sections(folder / "cross-sections" / f"{table}.csv", label)
+        for folder in (FITSPECS, mirror)
+    )
+    assert ours == published
 
 
 def test_the_documented_script_runs(tmp_path: Path) -> None:

@@ -136,6 +136,7 @@ def test_two_specifications_that_ask_the_same_share_their_fits(analysis):
 CHANGES = {
     "measurement": 'path = "background.json"\nmeasurement = "second"',
     "mu": 'path = "background.json"\n[poi]\ntest = 0.5',
+    "POI": 'path = "background.json"\n[poi]\nname = "norm"',
     "more mu": 'path = "background.json"\n[poi]\ntest = [1.0, 0.5]',
     "test statistic": 'path = "background.json"\n[inference]\ntest_statistic = "q"',
     "normsys": 'path = "background.json"\n[inference]\ninterpcodes = { normsys = "code1" }',
@@ -265,6 +266,7 @@ settings_of_a_question = st.fixed_dictionaries(
         "backend": st.sampled_from(["native", "pyhf"]),
         "tensor": st.sampled_from(["numpy", "jax"]),
         "optimizer": st.sampled_from(["scipy", "minuit"]),
+        "poi": st.sampled_from([None, "mu"]),
     }
 )
 

@@ -43,8 +43,6 @@ OUTCOMES = st.builds(
     ).map(tuple),
     upper_limit_obs=st.none() | FINITE,
     upper_limit_exp=st.none() | BANDS,
-    upper_limit_xsec_obs=st.none() | FINITE,
-    upper_limit_xsec_exp=st.none() | BANDS,
     mu_hat=st.none() | FINITE,
     discovery=st.none() | st.builds(Discovery, FINITE, BANDS, FINITE, FINITE, FINITE),
     fits=st.lists(
@@ -187,8 +185,39 @@ def test_a_point_is_one_flat_record() -> None:
         "id": "signal_100_1",
         "labels": {"m_1": 100},
         **OUTCOME.to_dict(),
+        "upper_limit_xsec_obs": None,
+        "upper_limit_xsec_exp": None,
         "cached": False,
     }
+
+
+def test_a_limit_in_pb_is_the_limit_times_the_cross_section() -> None:
+    limited = dataclasses.replace(point(OUTCOME), xsec_pb=0.2)
+
+    assert limited.upper_limit_xsec_obs == pytest.approx(0.3)
+    assert limited.upper_limit_xsec_exp == pytest.approx((0.02, 0.04, 0.06, 0.08, 0.1))
+    record = limited.to_dict()
+    assert record["upper_limit_xsec_obs"] == limited.upper_limit_xsec_obs
+    assert record["upper_limit_xsec_exp"] == limited.upper_limit_xsec_exp
+    assert (record["upper_limit_obs"], record["upper_limit_exp"]) == (1.5, BAND)
+    assert "xsec_pb" not in record
+
+
+@pytest.mark.parametrize(
+    ("outcome", "xsec_pb"),
+    [(OUTCOME, None), (Outcome("ok"), 0.2), (Outcome.failed("did not converge"), 0.2)],
+    ids=["no cross-section", "no limit", "no numbers"],
+)
+def test_without_limit_or_cross_section_there_is_no_limit_in_pb(
+    outcome: Outcome, xsec_pb: float | None
+) -> None:
+    limited = dataclasses.replace(point(outcome), xsec_pb=xsec_pb)
+
+    assert (limited.upper_limit_xsec_obs, limited.upper_limit_xsec_exp) == (None, None)
+
+
+def test_an_outcome_knows_no_cross_section() -> None:
+    assert not set(results.XSEC_LIMITS) & set(OUTCOME.to_dict())
 
 
 def test_a_combined_point_is_one_flat_record() -> None:

@@ -124,6 +124,25 @@ def test_both_backends_give_the_same_numbers_and_each_its_own_results(analysis, 
     assert known(again) == known(ours)
 
 
+def test_another_table_of_cross_sections_needs_no_new_fit(analysis, settings, here):
+    table = analysis / "xsec.csv"
+    append(analysis, '[poi]\nupper_limit = 0.95\n[cross_section]\ntable = "xsec.csv"\n')
+    append(analysis, 'on = "mass"\n')
+
+    found = []
+    for xsec_pb in (0.25, 0.5):
+        table.write_text(f"mass,xsec_pb\n100,{xsec_pb}\n200,{xsec_pb / 8}\n")
+        found.append(run(["small.toml"], settings, Recorder()).points)
+
+    for first, second in zip(*found, strict=True):
+        limit = first.outcome.upper_limit_obs
+        xsec_pb = {100: 0.25, 200: 0.25 / 8}[first.labels["mass"]]
+        assert (first.cached, second.cached) == (False, True)
+        assert first.outcome == second.outcome
+        assert first.upper_limit_xsec_obs == pytest.approx(limit * xsec_pb)
+        assert second.upper_limit_xsec_obs == pytest.approx(2 * limit * xsec_pb)
+
+
 @pytest.mark.parametrize("backend", ["native", "pyhf"])
 def test_p0_may_be_expected(analysis, settings, here, backend):
     workspace = pyhf.Workspace(json.loads((analysis / "background.json").read_text()))

@@ -191,6 +191,69 @@ def test_a_bad_patch_costs_only_its_own_point(raw, make_patch, kind, backend):
     assert fnmatchcase(bad.error, reason)
 
 
+@BACKENDS
+def test_the_chosen_poi_is_tested(raw, make_patch, backend):
+    """The background scales with `norm`; the signal strength is then profiled."""
+    patch = make_patch([5.0, 8.0])
+    named = json.loads(raw)
+    named["measurements"][0]["config"]["poi"] = "norm"
+
+    [chosen] = run(raw, order(patch, poi="norm", backend=backend))
+    [expected] = run(json.dumps(named).encode(), order(patch, backend=backend))
+    [own] = run(raw, order(patch, backend=backend))
+
+    assert chosen.tests == expected.tests
+    assert chosen.mu_hat == expected.mu_hat != own.mu_hat
+
+
+@BACKENDS
+def test_a_chosen_poi_that_the_patch_does_not_bring_is_its_own_problem(raw, make_patch, backend):
+    without, having = make_patch([5.0, 8.0]), make_patch([5.0, 8.0], poi="mu_2")
+
+    bad, good = (
+        run(raw, order(patch, "signal", poi="mu_2", backend=backend))[0]
+        for patch in (without, having)
+    )
+
+    assert bad.error == (
+        "PatchError: patch 'signal': makes the workspace unsound: no sample carries the POI 'mu_2'"
+    )
+    assert good.status == "ok"
+
+
+@BACKENDS
+def test_a_poi_that_a_patch_makes_one_a_bin_is_a_reason(raw, make_patch, backend):
+    patch = make_patch([5.0, 8.0])
+    patch[0]["value"]["modifiers"][0]["type"] = "shapefactor"
+
+    [outcome] = run(raw, order(patch, "signal", backend=backend))
+
+    assert (
+        outcome.error
+        == {
+            "native": "PatchError: patch 'signal': makes the workspace unsound: "
+            "its POI 'mu' stands for 2 parameters, one a bin",
+            "pyhf": "InferenceError: pyhf cannot build the model: The parameter 'mu' contains "
+            "multiple components and is not currently supported as parameter of interest.",
+        }[backend]
+    )
+
+
+@BACKENDS
+def test_a_measurement_that_names_no_poi_is_a_reason_unless_one_is_chosen(
+    background, make_patch, backend
+):
+    background["measurements"][0]["config"]["poi"] = ""
+    raw, patch = json.dumps(background).encode(), make_patch([5.0, 8.0])
+
+    [bad, good] = run(raw, order(patch, backend=backend), order(patch, poi="mu", backend=backend))
+
+    assert bad.error == (
+        "PatchError: patch 'signal': makes the workspace unsound: its measurement names no POI"
+    )
+    assert good.status == "ok"
+
+
 def test_a_signal_with_the_wrong_number_of_bins_is_a_reason(raw, make_patch):
     [outcome] = run(raw, order(make_patch([5.0])))
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fitspec.collect import Combination, Expectation
 from fitspec.results import (
     NOT_COMPUTED,
+    XSEC_LIMITS,
     Band,
     CheckOutcome,
     CheckResult,
@@ -169,7 +170,8 @@ def _actual(
     if outcome.status == "error":
         return None, outcome.error
     if expectation.mu is None:
-        value: float | bool | Band | None = getattr(outcome, expectation.quantity)
+        of = result if expectation.quantity in XSEC_LIMITS else outcome
+        value: float | bool | Band | None = getattr(of, expectation.quantity)
     else:
         test = next(t for t in outcome.tests if t.mu == expectation.mu)
         value = _of_test(test, expectation)

@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 import fitspec
-from fitspec.collect import Collection, Combination, Expectation, Point
+from fitspec.collect import Case, Collection, Combination, Expectation, Point
 from fitspec.inference import Question
 from fitspec.sources import Background
 from fitspec.spec import SpecFile
@@ -90,7 +90,7 @@ def make_plan(collection: Collection) -> Plan:
     key_of: dict[str, str] = {}
     patches = _read_patches(collection.points)
     for point in collection.points:
-        question = _question(point.spec, point.case.measurement)
+        question = _question(point.spec, point.case)
         patch = patches[id(point.case)][point.patch]
         key = fit_key(point.case.background.digest, patch, question)
         order = PointOrder(patch_name=point.patch, patch=patch, question=asdict(question))
@@ -167,10 +167,10 @@ def _read_patches(points: Sequence[Point]) -> dict[int, dict[str, bytes]]:
     return read
 
 
-def _question(spec: SpecFile, measurement: str) -> Question:
+def _question(spec: SpecFile, case: Case) -> Question:
     asked = spec.spec
     return Question(
-        measurement=measurement,
+        measurement=case.measurement,
         mus=asked.tested,
         test_statistic=asked.inference.test_statistic,
         normsys=asked.inference.interpcodes.normsys,
@@ -181,6 +181,7 @@ def _question(spec: SpecFile, measurement: str) -> Question:
         level=asked.poi.level,
         method=asked.poi.method,
         expected=asked.inference.expected,
+        poi=case.poi,
     )
 
 

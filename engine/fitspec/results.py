@@ -101,8 +101,6 @@ class Outcome:
         upper_limit_obs: observed upper limit on the POI.
         upper_limit_exp: expected upper limits at -2..+2 sigma.
         upper_limit_CLb: 1 - p_b of the observed data at the observed limit.
-        upper_limit_xsec_obs: observed upper limit in pb.
-        upper_limit_xsec_exp: expected upper limits at -2..+2 sigma, in pb.
         mu_hat: best-fit POI of the free fit to the observed data.
         discovery: the test of the background-only hypothesis, where q0 was asked for.
         fits: every fit that entered the numbers.
@@ -117,8 +115,6 @@ class Outcome:
     upper_limit_obs: float | None = None
     upper_limit_exp: Band | None = None
     upper_limit_CLb: float | None = None
-    upper_limit_xsec_obs: float | None = None
-    upper_limit_xsec_exp: Band | None = None
     mu_hat: float | None = None
     discovery: Discovery | None = None
     fits: tuple[FitResult, ...] = ()
@@ -139,14 +135,11 @@ class Outcome:
         discovery = data["discovery"]
         if discovery is not None:
             discovery = Discovery(**{**discovery, "p0_exp": tuple(discovery["p0_exp"])})
-        bands = {
-            name: tuple(data[name]) if data[name] is not None else None
-            for name in ("upper_limit_exp", "upper_limit_xsec_exp")
-        }
+        limits = data["upper_limit_exp"]
         return cls(
             **{
                 **data,
-                **bands,
+                "upper_limit_exp": None if limits is None else tuple(limits),
                 "tests": tuple(HypothesisTest(**test) for test in tests),
                 "discovery": discovery,
                 "fits": tuple(
@@ -183,6 +176,10 @@ NOT_COMPUTED = "not computed"
 """How the reason of a point begins that nobody tried to compute."""
 
 
+XSEC_LIMITS = ("upper_limit_xsec_obs", "upper_limit_xsec_exp")
+"""The numbers of a point that need its cross-section; all others are its outcome's."""
+
+
 @dataclass(frozen=True, slots=True)
 class PointResult:
     """A point of a specification and its outcome.
@@ -193,6 +190,8 @@ class PointResult:
         labels: parametrize values and patch labels.
         outcome: the numbers, or the reason why there are none.
         cached: the outcome came from the result store.
+        xsec_pb: theory cross-section in pb, or None. It is the point's and not the outcome's: a
+            new table of cross-sections needs no new fit.
     """
 
     spec: str
@@ -200,16 +199,33 @@ class PointResult:
     labels: Mapping[str, Label]
     outcome: Outcome
     cached: bool = False
+    xsec_pb: float | None = None
 
     @property
     def node_id(self) -> str:
         """``spec::id``."""
         return f"{self.spec}::{self.id}"
 
+    @property
+    def upper_limit_xsec_obs(self) -> float | None:
+        """Observed upper limit on the POI times the theory cross-section, in pb."""
+        limit = self.outcome.upper_limit_obs
+        return None if limit is None or self.xsec_pb is None else limit * self.xsec_pb
+
+    @property
+    def upper_limit_xsec_exp(self) -> Band | None:
+        """Expected upper limits at -2..+2 sigma, in pb."""
+        limits = self.outcome.upper_limit_exp
+        if limits is None or self.xsec_pb is None:
+            return None
+        m2, m1, median, p1, p2 = (limit * self.xsec_pb for limit in limits)
+        return m2, m1, median, p1, p2
+
     def to_dict(self) -> dict[str, Any]:
         """One flat record of results.json."""
         record = {"spec": self.spec, "id": self.id, "labels": dict(self.labels)}
-        return record | self.outcome.to_dict() | {"cached": self.cached}
+        limits = {name: getattr(self, name) for name in XSEC_LIMITS}
+        return record | self.outcome.to_dict() | limits | {"cached": self.cached}
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,7 +231,9 @@ class _Ledger:
         self._open.discard(fit.key)
         self.outcomes[fit.key] = fit.outcome
         points = [
-            PointResult(point.spec.name, point.id, point.labels, fit.outcome, fit.cached)
+            PointResult(
+                point.spec.name, point.id, point.labels, fit.outcome, fit.cached, point.xsec_pb
+            )
             for point in self.plan.points[fit.key]
         ]
         self.results.update({point.node_id: point for point in points})

@@ -114,7 +114,7 @@ def _infer(background: bytes, order: PointOrder) -> Outcome:
         _compiler(background)  # what is wrong with the background is not the patch's fault
     workspace = apply_patch(_unpacked(background), order["patch"], order["patch_name"])
     try:
-        require_consistent(workspace, question.measurement)
+        require_consistent(workspace, question.measurement, question.poi)
         with _likelihood(background, workspace, question) as likelihood:
             return test_hypotheses(likelihood, question)
     except ConvergenceError as error:

@@ -121,7 +121,11 @@ def test_several_parametrize_keys_are_a_cartesian_product(analysis):
     assert found[0].labels == {"year": 2016, "era": 1.5, "width": 1}
 
 
-def test_a_workspace_without_patches_is_one_point_named_after_its_file(analysis):
+def test_a_workspace_without_patches_is_one_point_named_after_its_file(analysis, background):
+    background["channels"][0]["samples"][0]["modifiers"].append(
+        {"name": "mu", "type": "normfactor", "data": None}
+    )
+    (analysis / "background.json").write_text(json.dumps(background))
     spec = edited(analysis, ('[patches]\nfiles = "patch.signal_{mass}_{width}.json"', ""))
 
     [point] = points(spec)

@@ -15,9 +15,6 @@ FILES = 'files = "patch.signal_{mass}_{width}.json"'
 NOT_YET = {
     "patches.yields": (FILES, 'yields = "signal.csv"', 10, "use files or patchset"),
     "patches.discovery": (FILES, 'discovery = ["SR"]', 10, "use files or patchset"),
-    "cross_section": (
-        FILES, f'{FILES}\n[cross_section]\ntable = "x.csv"\non = "mass"', 11, "remove it",
-    ),
     "inference.calculator": (
         FILES, f'{FILES}\n[inference]\ntoys = 10\ncalculator = "toys"', 13, 'use "asymptotic"',
     ),
@@ -69,7 +66,8 @@ def test_what_can_be_done_is_let_through(spec_with, table):
 
 def test_nothing_is_fetched_for_a_specification_that_cannot_be_done(spec_with, tmp_path):
     spec = spec_with(
-        'path = "background.json"', 'path = "nowhere.json"\n[cross_section]\ntable = "x"\non = "y"'
+        'path = "background.json"',
+        'path = "nowhere.json"\n[inference]\ncalculator = "toys"\ntoys = 1',
     )
 
     with pytest.raises(NotYetError):

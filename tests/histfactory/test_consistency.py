@@ -67,3 +67,11 @@ def test_a_luminosity_needs_its_auxiliary_measurement(sound: dict[str, Any]) -> 
     constraint = {"name": "lumi", "auxdata": [1.0], "sigmas": [0.02]}
     sound["measurements"][0]["config"]["parameters"].append(constraint)
     require_lumi(sound, "measurement")
+
+
+def test_another_poi_may_be_chosen(sound: dict[str, Any]) -> None:
+    require_consistent(sound, "measurement", "norm")
+    sound["measurements"][0]["config"]["poi"] = ""
+    require_consistent(sound, "measurement", "mu")
+    with pytest.raises(WorkspaceError, match=r"^no sample carries the POI 'nrom'$"):
+        require_consistent(sound, "measurement", "nrom")

@@ -11,6 +11,7 @@ import pytest
 import fitspec
 from fitspec.report import to_json
 from fitspec.results import (
+    XSEC_LIMITS,
     CheckResult,
     Combined,
     Discovery,
@@ -77,7 +78,8 @@ def test_a_point_is_one_flat_record(content):
     point = content["points"][0]
 
     assert list(point)[:3] == ["spec", "id", "labels"]
-    assert set(point) == {"spec", "id", "labels", "cached"} | {f.name for f in fields(Outcome)}
+    own = {"spec", "id", "labels", "cached", *XSEC_LIMITS}
+    assert set(point) == own | {f.name for f in fields(Outcome)}
     assert (point["spec"], point["id"]) == (OK.spec, OK.id)
     assert point["labels"] == {"region": "A", "m_sbottom": 1300, "width": 0.5}
     assert (point["status"], point["error"], point["cached"]) == ("ok", None, True)

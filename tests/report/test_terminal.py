@@ -141,16 +141,11 @@ def test_limits_are_one_line_a_point():
 
 
 def test_limits_in_pb_stand_beside():
-    in_pb = {
-        "upper_limit_xsec_obs": 0.025452,
-        "upper_limit_xsec_exp": (0.007, *LIMITS["upper_limit_exp"][1:]),
-    }
-
-    text = shown(report(point("one", **LIMITS, **in_pb)))
+    text = shown(report(replace(point("one", **LIMITS), xsec_pb=0.01)))
 
     header, one = [line.split() for line in lines(text) if "upper limit" in line or "2.545" in line]
     assert header[-7:] == ["sigma]", "pb", "obs", "exp", "[-1,", "+1", "sigma]"]
-    assert one[5:] == ["0.02545", "1.573", "[1.012,", "2.555]"]
+    assert one[5:] == ["0.02545", "0.01573", "[0.01012,", "0.02555]"]
 
 
 def test_a_long_scan_is_no_list():

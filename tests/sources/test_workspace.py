@@ -218,15 +218,15 @@ def test_the_poi_has_the_bounds_of_its_measurement_or_pyhfs_own(
     two_measurements: Background, make_patch: Callable[..., list[dict[str, Any]]]
 ) -> None:
     default, bounded = (two_measurements.measurement(name) for name in (None, "second"))
-    assert two_measurements.poi_bounds(bounded) == (-1, 25.5)
-    assert two_measurements.poi_bounds(default) == NORMFACTOR_BOUNDS
+    assert two_measurements.poi_bounds(bounded, "mu") == (-1, 25.5)
+    assert two_measurements.poi_bounds(default, "mu") == NORMFACTOR_BOUNDS
     model = pyhf.Workspace(two_measurements.content).model(patches=[make_patch([5.0, 8.0])])
     assert model.config.suggested_bounds()[model.config.poi_index] == NORMFACTOR_BOUNDS
 
 
 def test_a_poi_with_settings_but_no_bounds_has_pyhfs_own(two_measurements: Background) -> None:
     measurement = {"config": {"poi": "mu", "parameters": [{"name": "mu", "inits": [1.0]}]}}
-    assert two_measurements.poi_bounds(measurement) == NORMFACTOR_BOUNDS
+    assert two_measurements.poi_bounds(measurement, "mu") == NORMFACTOR_BOUNDS
 
 
 @pytest.mark.data
@@ -283,11 +283,12 @@ def test_the_published_workspaces_have_their_digests(
     archive = open_archive(resolve(doi, tmp_path, Access(tmp_path, mirror, offline=True)))
     loaded = load_background(archive.read([path])[path], path, [digest])
     assert loaded.digest == digest_of(loaded.content)
-    assert loaded.poi_bounds(loaded.measurement(None))[1] >= 1
+    measurement = loaded.measurement(None)
+    assert loaded.poi_bounds(measurement, measurement["config"]["poi"])[1] >= 1
 
 
 def test_a_poi_that_is_no_normalisation_has_bounds_of_its_own(
     two_measurements: Background,
 ) -> None:
-    measurement = {"config": {"poi": "norm", "parameters": []}}
-    assert two_measurements.poi_bounds(measurement) == (-math.inf, math.inf)
+    measurement = two_measurements.measurement(None)
+    assert two_measurements.poi_bounds(measurement, "norm") == (-math.inf, math.inf)

@@ -93,6 +93,7 @@ GOOD = {
         scan = {start = 0, stop = 5, num = 41}
         upper_limit = 0.95
         method = "scan\"""",
+    "another POI": 'poi.name = "mu_ttbar"',
     "a number of toys": 'inference = {calculator = "toys", toys = 5000, seed = 1}',
     "toys until": 'inference = {calculator = "toys", toys = {max = 1000, precision = 0.02}}',
     "other statistics": 'inference = {test_statistic = "q0", expected = "pre-fit"}',
@@ -156,6 +157,10 @@ BAD = {
     ),
     "a confidence level of one": ("poi.upper_limit = 1.0", "less than 1"),
     "cross-sections of no label": ('cross_section.table = "x"', "required"),
+    "cross-sections without a limit": (
+        'cross_section = {table = "x", on = "m"}', "no limit to give in pb; set poi.upper_limit",
+    ),
+    "an empty POI": ('poi.name = ""', "at least 1 character"),
     "an unknown statistic": ('inference.test_statistic = "tmu"', "'q', 'qtilde' or 'q0'"),
     "toys for asymptotics": ("inference.toys = 100", "belong to calculator"),
     "a seed for asymptotics": ("inference.seed = 1", "belong to calculator"),
@@ -336,7 +341,9 @@ SPECS = table(
         table({"discovery": some(NAMES)}),
     ),
     poi=table(
-        test=FINITE | st.lists(FINITE, min_size=1, max_size=3, unique=True), upper_limit=FRACTIONS
+        name=NAMES,
+        test=FINITE | st.lists(FINITE, min_size=1, max_size=3, unique=True),
+        upper_limit=FRACTIONS,
     )
     | table({"scan": SCANS}),
     cross_section=table({"table": NAMES, "on": NAMES}),
@@ -370,10 +377,13 @@ SPECS = table(
 
 
 def without_contradiction(data: dict[str, Any]) -> dict[str, Any]:
-    """q0 tests 0 alone, and there is nothing to combine by."""
+    """q0 tests 0 alone, and there is nothing to combine by; only limits can be given in pb."""
+    without: set[str] = set()
     if data.get("inference", {}).get("test_statistic") == "q0":
-        return {key: value for key, value in data.items() if key not in {"poi", "combine"}}
-    return data
+        without = {"poi", "combine"}
+    if "poi" in without or "upper_limit" not in data.get("poi", {}):
+        without |= {"cross_section"}
+    return {key: value for key, value in data.items() if key not in without}
 
 
 @settings(deadline=None)
@@ -424,6 +434,7 @@ def test_the_json_schema_refuses_unknown_tables() -> None:
 )
 def test_q0_tests_zero_alone(asked: str, problem: str) -> None:
     assert spec(Q0).tested == ()
+    assert spec(Q0 + '[poi]\nname = "mu_ttbar"\n').tested == ()  # which parameter is another matter
     with pytest.raises(ValidationError, match=problem):
         spec(Q0 + asked)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from fitspec.collect.poi import require_testable
 from fitspec.errors import DigestError, nearest
 from fitspec.results import Label
 from fitspec.sources import (
@@ -34,12 +35,14 @@ class Case:
         values: value by parametrize key.
         background: the verified workspace.
         measurement: name of the measurement.
+        poi: name of the chosen POI; None for the measurement's.
         patches: the signal hypotheses.
     """
 
     values: Mapping[str, Label]
     background: Background
     measurement: str
+    poi: str | None
     patches: PatchSource
 
 
@@ -71,17 +74,17 @@ def open_case(spec: SpecFile, values: Mapping[str, Label], opener: Opener) -> Ca
     Raises:
         SpecError: a source is absent, or not what the specification says.
     """
-    source = _filled(spec, values, "workspace", "archive", spec.spec.workspace.archive)
+    source = filled(spec, values, "workspace", "archive", spec.spec.workspace.archive)
     with spec.at("workspace", "archive"):
         archive = opener.archive(source, spec.path.parent, spec.spec.workspace.sha256)
     background = _background(spec, values, archive)
-    name = _filled(spec, values, "workspace", "measurement", spec.spec.workspace.measurement)
+    name = filled(spec, values, "workspace", "measurement", spec.spec.workspace.measurement)
     with spec.at("workspace", "measurement"):
         measurement = background.measurement(name)
-    _require_testable(spec, background.poi_bounds(measurement))
-    return Case(
-        values, background, measurement["name"], _patches(spec, values, archive, background)
-    )
+    poi = filled(spec, values, "poi", "name", spec.spec.poi.name)
+    patches = _patches(spec, values, archive, background)
+    require_testable(spec, poi, background, measurement, patches)
+    return Case(values, background, measurement["name"], poi, patches)
 
 
 def substitute(text: str, values: Mapping[str, Label]) -> str:
@@ -90,7 +93,7 @@ def substitute(text: str, values: Mapping[str, Label]) -> str:
 
 
 def _background(spec: SpecFile, values: Mapping[str, Label], archive: Archive) -> Background:
-    path = str(_filled(spec, values, "workspace", "path", spec.spec.workspace.path))
+    path = str(filled(spec, values, "workspace", "path", spec.spec.workspace.path))
     path = str(PurePosixPath(path))
     with spec.at("workspace", "path"), spec.at("workspace", "digest", kind=DigestError):
         return load_background(archive.read([path])[path], path, spec.spec.workspace.digest)
@@ -103,7 +106,7 @@ def _patches(
     if patches is None:
         return open_patches(archive, background)
     if patches.files is None:
-        patchset = _filled(spec, values, "patches", "patchset", patches.patchset)
+        patchset = filled(spec, values, "patches", "patchset", patches.patchset)
         with spec.at("patches", "patchset"):
             return open_patches(archive, background, patchset=patchset, relabel=patches.labels)
     with spec.at("patches", "files"):
@@ -118,7 +121,7 @@ def _patches(
     return found
 
 
-def _filled(
+def filled(
     spec: SpecFile, values: Mapping[str, Label], table: str, key: str, text: str | None
 ) -> str | None:
     """A key's text with its placeholders filled; all of them must be keys of the case."""
@@ -129,15 +132,3 @@ def _filled(
         remedy = nearest(unknown[1], values) or "declare it in [parametrize]"
         raise spec.error((table, key), f"unknown placeholder {unknown[0]}", remedy)
     return filled
-
-
-def _require_testable(spec: SpecFile, bounds: tuple[float, float]) -> None:
-    low, high = bounds
-    key = ("poi", "scan") if spec.spec.poi.scan else ("poi", "test")
-    for mu in spec.spec.poi.values:
-        if not low <= mu <= high:
-            raise spec.error(
-                key,
-                f"mu = {mu:g} is outside the POI's bounds [{low:g}, {high:g}]",
-                "test a value inside the bounds that the measurement gives",
-            )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fitspec.collect.cases import Opener
+from fitspec.collect.cross_sections import with_cross_sections
 from fitspec.collect.expectations import Expectation, expectations_of
 from fitspec.collect.keywords import Matcher, compile_keywords
 from fitspec.collect.points import Combination, Point, combinations_of, points_of, selected
@@ -75,7 +76,7 @@ def collect(specs: Sequence[SpecFile], access: Access, keywords: str = "") -> Co
 
 def _collect_one(spec: SpecFile, opener: Opener, matches: Matcher) -> Collection:
     everything = points_of(spec, opener)
-    points = selected(spec, everything)
+    points = with_cross_sections(spec, selected(spec, everything))
     combinations = combinations_of(spec, points)
     kept = {point.id for point in points} | {c.id for c in combinations}
     expectations = expectations_of(spec, everything, combinations_of(spec, everything), kept)

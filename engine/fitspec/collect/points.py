@@ -23,12 +23,14 @@ class Point:
         case: workspace and patches.
         patch: the patch's name.
         labels: parametrize values and patch labels.
+        xsec_pb: theory cross-section in pb, where `[cross_section]` gives one.
     """
 
     spec: SpecFile
     case: Case
     patch: str
     labels: Mapping[str, Label]
+    xsec_pb: float | None = None
 
     @cached_property
     def id(self) -> str:

@@ -19,7 +19,6 @@ def _unsupported(spec: SpecFile) -> list[tuple[KeyPath, str]]:
     checks: list[tuple[bool, KeyPath, str]] = [
         (bool(patches and patches.yields), ("patches", "yields"), "use files or patchset"),
         (bool(patches and patches.discovery), ("patches", "discovery"), "use files or patchset"),
-        (asked.cross_section is not None, ("cross_section",), "remove it"),
         (inference.calculator == "toys", ("inference", "calculator"), 'use "asymptotic"'),
     ]
     return [(key, instead) for wanted, key, instead in checks if wanted]

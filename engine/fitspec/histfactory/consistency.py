@@ -11,12 +11,15 @@ VERSION = "1.0.0"
 """Of the HistFactory JSON format."""
 
 
-def require_consistent(workspace: Mapping[str, Any], measurement: str) -> None:
+def require_consistent(
+    workspace: Mapping[str, Any], measurement: str, poi: str | None = None
+) -> None:
     """Raise :class:`WorkspaceError` unless a likelihood can be made of a workspace.
 
     Args:
         workspace: with its signal, whatever a patch has made of it.
         measurement: name of the measurement to use.
+        poi: name of the POI; None for the measurement's.
     """
     try:
         if workspace["version"] != VERSION:
@@ -27,7 +30,7 @@ def require_consistent(workspace: Mapping[str, Any], measurement: str) -> None:
         for channel in workspace["channels"]:
             _require_observed(channel, workspace["observations"])
         config = _measurement(workspace, measurement)["config"]
-        _require_poi(workspace, config["poi"])
+        _require_poi(workspace, config["poi"] if poi is None else poi)
     except (KeyError, TypeError, AttributeError) as error:
         raise WorkspaceError(f"it is no HistFactory workspace: {error!r}") from error
 

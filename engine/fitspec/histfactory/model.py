@@ -91,20 +91,23 @@ class Compiler:
                 for sample in channel["samples"]:
                     self._samples[id(sample)] = compile_sample(sample, channel["name"])
 
-    def compile(self, workspace: Mapping[str, Any], measurement: str) -> Model:
+    def compile(
+        self, workspace: Mapping[str, Any], measurement: str, poi: str | None = None
+    ) -> Model:
         """The model of a (patched) workspace.
 
         Args:
             workspace: a sound workspace; what it shares with the background is not compiled again.
             measurement: name of the measurement.
+            poi: name of the POI; None for the measurement's.
 
         Raises:
             WorkspaceError: naming the modifier, sample or parameter that makes no sense.
         """
         with _workspace_errors():
-            return self._compile(workspace, measurement)
+            return self._compile(workspace, measurement, poi)
 
-    def _compile(self, workspace: Mapping[str, Any], measurement: str) -> Model:
+    def _compile(self, workspace: Mapping[str, Any], measurement: str, poi: str | None) -> Model:
         configs = {m["name"]: m["config"] for m in workspace["measurements"]}
         if measurement not in configs:
             raise WorkspaceError(f"it has no measurement {measurement!r}")
@@ -117,7 +120,8 @@ class Compiler:
                 for sample in channel["samples"]
             ]
             layout.add(channel["name"], samples, observed[channel["name"]])
-        return layout.model(configs[measurement])
+        config = configs[measurement]
+        return layout.model(config if poi is None else {**config, "poi": poi})
 
 
 class _Layout:

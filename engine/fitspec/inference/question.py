@@ -21,6 +21,7 @@ class Question:
         level: 1 - confidence level of the upper limits; None for no limits.
         method: of the limits: ``root`` or ``scan``, which interpolates between ``mus``.
         expected: ``post-fit`` or ``pre-fit``.
+        poi: name of the POI; None for the measurement's.
     """
 
     measurement: str
@@ -34,3 +35,4 @@ class Question:
     level: float | None = None
     method: str = "root"
     expected: str = "post-fit"
+    poi: str | None = None

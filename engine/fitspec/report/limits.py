@@ -19,7 +19,7 @@ def limits_table(points: Sequence[PointResult], *, full_names: bool) -> Table:
     """
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("point  (upper limit)", no_wrap=True)
-    with_xsec = any(point.outcome.upper_limit_xsec_obs is not None for point in points)
+    with_xsec = any(point.upper_limit_xsec_obs is not None for point in points)
     units = ("mu", "pb") if with_xsec else ("mu",)
     for unit in units:
         for column in (f"{unit} obs", "exp [-1, +1 sigma]"):
@@ -29,7 +29,7 @@ def limits_table(points: Sequence[PointResult], *, full_names: bool) -> Table:
         if found.upper_limit_obs is not None:
             row = [point.node_id if full_names else point.id]
             row += _pair(found.upper_limit_obs, found.upper_limit_exp)
-            row += _pair(found.upper_limit_xsec_obs, found.upper_limit_xsec_exp)
+            row += _pair(point.upper_limit_xsec_obs, point.upper_limit_xsec_exp)
             table.add_row(*map(Text, row[: len(table.columns)]))
     return table
 

@@ -7,7 +7,7 @@ import hashlib
 import importlib.util
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,24 +54,29 @@ class Background:
             f"{self.name} has no measurement {name!r}", f"it has {known or 'none'}"
         )
 
-    def poi_bounds(self, measurement: Mapping[str, Any]) -> tuple[float, float]:
-        """Range in which the POI of a measurement may be fitted, as far as the background tells.
+    @property
+    def modifiers(self) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """Every modifier of every sample, with the number of bins it acts on."""
+        for channel in self.content["channels"]:
+            for sample in channel["samples"]:
+                for modifier in sample["modifiers"]:
+                    yield len(sample["data"]), modifier
+
+    def carriers(self, name: str) -> list[tuple[str, int]]:
+        """Type, and number of bins it acts on, of every modifier of this name."""
+        return [(m["type"], bins) for bins, m in self.modifiers if m["name"] == name]
+
+    def poi_bounds(self, measurement: Mapping[str, Any], poi: str) -> tuple[float, float]:
+        """Range in which a POI may be fitted, as far as measurement and background tell.
 
         A POI that is something else than a normalisation has its own default, which the worker
         knows; the range is then infinite here.
         """
-        config = measurement["config"]
-        for parameter in config["parameters"]:
-            if parameter["name"] == config["poi"] and parameter.get("bounds"):
+        for parameter in measurement["config"]["parameters"]:
+            if parameter["name"] == poi and parameter.get("bounds"):
                 low, high = parameter["bounds"][0]
                 return low, high
-        kinds = {
-            modifier["type"]
-            for channel in self.content["channels"]
-            for sample in channel["samples"]
-            for modifier in sample["modifiers"]
-            if modifier["name"] == config["poi"]
-        }
+        kinds = {kind for kind, _ in self.carriers(poi)}
         return NORMFACTOR_BOUNDS if kinds <= {"normfactor"} else (-math.inf, math.inf)
 
 

@@ -148,6 +148,8 @@ class Scan(Model):
 class Poi(Model):
     """What is asked about the parameter of interest."""
 
+    name: Name | None = None
+    """Name of the parameter; default: the measurement's POI."""
     test: Numbers | None = None
     """POI value(s) of the hypothesis test(s); default 1 where neither scan nor limit is asked."""
     scan: Scan | None = None
@@ -185,9 +187,9 @@ class CrossSection(Model):
     """A table of theory cross-sections, for limits in pb."""
 
     table: Name
-    """CSV beside the spec: the label column and `xsec_pb`."""
+    """CSV beside the spec: the label's column, ascending, and `xsec_pb`."""
     on: Name
-    """The label."""
+    """The label; in between, the cross-section is interpolated in the logarithms of both."""
 
 
 class Interpcodes(Model):
@@ -344,10 +346,20 @@ class Spec(Model):
         """POI values to test, in order; none for q0, which tests 0 alone."""
         return () if self.inference.test_statistic == "q0" else self.poi.values
 
+    @field_validator("cross_section")
+    @classmethod
+    def _limits_are_asked_for(
+        cls, cross_section: CrossSection | None, info: ValidationInfo
+    ) -> CrossSection | None:
+        poi = info.data.get("poi")  # absent where it is invalid itself
+        if cross_section and poi and poi.upper_limit is None:
+            raise ValueError("there is no limit to give in pb; set poi.upper_limit")
+        return cross_section
+
     @field_validator("inference")
     @classmethod
     def _q0_tests_zero(cls, inference: Inference, info: ValidationInfo) -> Inference:
-        asked = info.data.get("poi", Poi()).model_fields_set
+        asked = info.data.get("poi", Poi()).model_fields_set - {"name"}
         if inference.test_statistic == "q0" and asked:
             keys = " and ".join(f"poi.{key}" for key in sorted(asked))
             raise ValueError(f"q0 tests mu = 0 and nothing else; remove {keys}")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyhf
 import pytest
 
 from fitspec.errors import InferenceError
@@ -264,6 +265,69 @@ def test_parameters_of_one_bin_carry_its_index_and_fixed_ones_are_not_at_bounds(
     for backend in (infer, infer_with_pyhf):
         at_bounds = backend(workspace, question).fits[-1].at_bounds  # of mu = 1, Asimov data
         assert at_bounds == ("shape[1]",), backend
+
+
+# ---- another POI ----
+
+
+def two_signals(workspace: Workspace) -> Workspace:
+    """A second signal, and a second background whose normalisation both regions share."""
+    for channel, yields in zip(workspace["channels"], ([4.0, 2.0], [30.0]), strict=True):
+        channel["samples"].append(sample("top", yields, modifier("k", "normfactor")))
+    extra = sample("other", [3.0, 1.5], modifier("mu_other", "normfactor"))
+    workspace["channels"][0]["samples"].append(extra)
+    return workspace
+
+
+CHOICES = pytest.mark.parametrize(
+    ("poi", "test_statistic", "mus"),
+    [
+        ("k", "qtilde", (1.1, 1.8)),  # of the background
+        ("mu_other", "qtilde", (1.0, 3.0)),  # of the second signal; the first is profiled
+        ("norm", "q", (0.8, 1.5)),  # a constrained nuisance parameter
+        ("shape", "q", (1.0,)),
+    ],
+)
+
+
+@CHOICES
+@pytest.mark.parametrize("backend", [infer, infer_with_pyhf])
+def test_a_chosen_poi_gives_what_the_measurement_would_give_if_it_named_it(
+    workspace, backend, poi, test_statistic, mus
+):
+    workspace = two_signals(workspace)
+    question = replace(QUESTION, mus=mus, test_statistic=test_statistic, optimizer="minuit")
+    named = copy.deepcopy(workspace)
+    named["measurements"][0]["config"]["poi"] = poi
+    before = copy.deepcopy(workspace)
+
+    assert backend(workspace, replace(question, poi=poi)) == backend(named, question)
+    assert workspace == before
+
+
+@CHOICES
+def test_a_chosen_poi_gives_what_pyhf_gives_for_it(workspace, poi, test_statistic, mus):
+    workspace = two_signals(workspace)
+    question = replace(QUESTION, mus=mus, test_statistic=test_statistic, poi=poi)
+
+    ours = infer(workspace, question)
+
+    theirs = pyhf.Workspace(workspace)
+    model = theirs.model(poi_name=poi)
+    data = theirs.data(model)
+    before = pyhf.get_backend()
+    pyhf.set_backend("numpy", pyhf.optimize.minuit_optimizer(tolerance=1e-4))
+    try:
+        best = pyhf.infer.mle.fit(data, model)
+        assert ours.mu_hat == pytest.approx(float(best[model.config.poi_index]), abs=1e-3)
+        for test in ours.tests:
+            CLs, band = pyhf.infer.hypotest(
+                test.mu, data, model, test_stat=test_statistic, return_expected_set=True
+            )
+            assert test.CLs_obs == pytest.approx(float(CLs), rel=1e-3)
+            assert test.CLs_exp == pytest.approx([float(value) for value in band], rel=1e-3)
+    finally:
+        pyhf.set_backend(*before)
 
 
 # ---- what cannot be done ----

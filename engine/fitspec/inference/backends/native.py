@@ -22,7 +22,7 @@ class NativeLikelihood:
     Args:
         compiler: of the background-only workspace.
         workspace: the patched workspace.
-        question: measurement and interpolation codes.
+        question: measurement, POI and interpolation codes.
 
     Raises:
         WorkspaceError: no model can be made of this workspace.
@@ -32,7 +32,7 @@ class NativeLikelihood:
     def __init__(
         self, compiler: Compiler, workspace: Mapping[str, Any], question: Question
     ) -> None:
-        model = compiler.compile(workspace, question.measurement)
+        model = compiler.compile(workspace, question.measurement, question.poi)
         self._parameters, self._poi = model.parameters, model.poi
         if self._parameters.fixed[self._poi]:
             name = self._parameters.names[self._poi]

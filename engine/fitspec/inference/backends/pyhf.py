@@ -30,7 +30,7 @@ def open_likelihood(workspace: Mapping[str, Any], question: Question) -> Iterato
 
     Args:
         workspace: patched workspace.
-        question: measurement, interpolation codes, tensor library and optimizer.
+        question: measurement, POI, interpolation codes, tensor library and optimizer.
 
     Raises:
         WorkspaceError: a luminosity without its auxiliary measurement.
@@ -52,11 +52,12 @@ class PyhfLikelihood:
             "normsys": {"interpcode": question.normsys},
             "histosys": {"interpcode": question.histosys},
         }
+        chosen = {} if question.poi is None else {"poi_name": question.poi}
         try:
             # the background was validated before; the model with its signal is validated here
             pyhf_workspace = pyhf.Workspace(workspace, validate=False)
             self._model = pyhf_workspace.model(
-                measurement_name=question.measurement, modifier_settings=settings
+                measurement_name=question.measurement, modifier_settings=settings, **chosen
             )
             self.observed = pyhf_workspace.data(self._model)
         except _model_errors() as error:
