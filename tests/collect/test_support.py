@@ -13,8 +13,6 @@ from fitspec.spec import load_spec
 FILES = 'files = "patch.signal_{mass}_{width}.json"'
 
 NOT_YET = {
-    "patches.yields": (FILES, 'yields = "signal.csv"', 10, "use files or patchset"),
-    "patches.discovery": (FILES, 'discovery = ["SR"]', 10, "use files or patchset"),
     "poi.upper_limit": (
         FILES, f"{FILES}\n[poi]\nupper_limit = 0.95", 12, "use poi.test or poi.scan",
     ),

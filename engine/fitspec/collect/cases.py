@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from fitspec.errors import DigestError, nearest
 from fitspec.results import Label
@@ -14,14 +15,21 @@ from fitspec.sources import (
     Access,
     Archive,
     Background,
+    Discovery,
     FilePattern,
     PatchSource,
+    Yields,
+    inline_table,
     load_background,
+    luminosity_modifiers,
     open_archive,
     open_patches,
+    read_full_table,
     resolve,
+    systematic_modifiers,
 )
 from fitspec.spec import SpecFile
+from fitspec.spec.models import Patches
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
@@ -35,12 +43,14 @@ class Case:
         background: the verified workspace.
         measurement: name of the measurement.
         patches: the signal hypotheses.
+        notes: what a careful reader should know about them all.
     """
 
     values: Mapping[str, Label]
     background: Background
     measurement: str
     patches: PatchSource
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -78,10 +88,11 @@ def open_case(spec: SpecFile, values: Mapping[str, Label], opener: Opener) -> Ca
     name = _filled(spec, values, "workspace", "measurement", spec.spec.workspace.measurement)
     with spec.at("workspace", "measurement"):
         measurement = background.measurement(name)
-    _require_testable(spec, background.poi_bounds(measurement))
-    return Case(
-        values, background, measurement["name"], _patches(spec, values, archive, background)
-    )
+    patches = _patches(spec, values, archive, background, measurement)
+    bounds = background.poi_bounds(measurement)
+    _require_testable(spec, patches.poi_bounds if isinstance(patches, Discovery) else bounds)
+    gaps = patches.gaps if isinstance(patches, Yields) else None
+    return Case(values, background, measurement["name"], patches, () if gaps is None else (gaps,))
 
 
 def substitute(text: str, values: Mapping[str, Label]) -> str:
@@ -97,17 +108,33 @@ def _background(spec: SpecFile, values: Mapping[str, Label], archive: Archive) -
 
 
 def _patches(
-    spec: SpecFile, values: Mapping[str, Label], archive: Archive, background: Background
+    spec: SpecFile,
+    values: Mapping[str, Label],
+    archive: Archive,
+    background: Background,
+    measurement: Mapping[str, Any],
 ) -> PatchSource:
-    patches = spec.spec.patches
-    if patches is None:
+    asked = spec.spec.patches
+    if asked is None:
         return open_patches(archive, background)
-    if patches.files is None:
-        patchset = _filled(spec, values, "patches", "patchset", patches.patchset)
-        with spec.at("patches", "patchset"):
-            return open_patches(archive, background, patchset=patchset, relabel=patches.labels)
+    if asked.files is not None:
+        return _loose_patches(spec, substitute(asked.files, values), archive, background)
+    if asked.discovery is not None:
+        names = [_filled(spec, values, "patches", "discovery", name) for name in asked.discovery]
+        with spec.at("patches", "discovery"):
+            return Discovery(background, measurement, [name for name in names if name])
+    if asked.patchset is None:
+        return _yields(spec, asked, values, background, measurement)
+    patchset = _filled(spec, values, "patches", "patchset", asked.patchset)
+    with spec.at("patches", "patchset"):
+        return open_patches(archive, background, patchset=patchset, relabel=asked.labels)
+
+
+def _loose_patches(
+    spec: SpecFile, text: str, archive: Archive, background: Background
+) -> PatchSource:
     with spec.at("patches", "files"):
-        pattern = FilePattern(str(PurePosixPath(substitute(patches.files, values))))
+        pattern = FilePattern(str(PurePosixPath(text)))
         found = open_patches(archive, background, files=pattern)
     if not found.labels:
         raise spec.error(
@@ -116,6 +143,28 @@ def _patches(
             "a {label} stands for a part of one file or folder name",
         )
     return found
+
+
+def _yields(
+    spec: SpecFile,
+    asked: Patches,
+    values: Mapping[str, Label],
+    background: Background,
+    measurement: Mapping[str, Any],
+) -> Yields:
+    with spec.at("patches", "luminosity"):
+        luminosity = luminosity_modifiers(background, asked.luminosity)
+    with spec.at("patches", "systematics"):
+        poi = measurement["config"]["poi"]
+        systematics = systematic_modifiers(background, poi, asked.systematics)
+    name = asked.yields if isinstance(asked.yields, str) else None
+    path = _filled(spec, values, "patches", "yields", name)
+    with spec.at("patches", "yields"):
+        rows = asked.yields if isinstance(asked.yields, tuple) else ()
+        table = inline_table(rows) if path is None else read_full_table(spec.path.parent / path)
+        return Yields(
+            background, measurement, table, asked.labels or (), [*luminosity, *systematics]
+        )
 
 
 def _filled(

@@ -1,0 +1,143 @@
+"""Model-independent signals: the POI counts events, in one bin at a time."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from build import background, normsys, region, sample, signal, workspace
+from scipy.stats import norm
+
+from fitspec.errors import SourceError
+from fitspec.histfactory import apply_patch, require_consistent
+from fitspec.histfactory.model import Compiler
+from fitspec.inference import Question
+from fitspec.inference import test_hypotheses as run_tests  # pytest would collect the name itself
+from fitspec.inference.backends.native import NativeLikelihood
+from fitspec.results import Outcome
+from fitspec.sources import Background, Discovery, load_background, open_archive
+
+
+def loaded(content: dict[str, Any]) -> Background:
+    return load_background(json.dumps(content).encode(), "bkg.json", None)
+
+
+def discovery(found: Background, *names: str) -> Discovery:
+    return Discovery(found, found.measurement(None), names)
+
+
+def outcome_of(found: Background, name: str, *mus: float, statistic: str = "qtilde") -> Outcome:
+    """The numbers of the hypothesis that one event comes in this bin."""
+    patch = discovery(found, name).read([f"discovery_{name}"])[f"discovery_{name}"]
+    patched = apply_patch(found.content, patch, name)
+    measurement = found.content["measurements"][0]["name"]
+    require_consistent(patched, measurement)
+    question = Question(
+        measurement, mus, statistic, "code4", "code4p", "native", "numpy", "scipy"
+    )  # fmt: skip
+    return run_tests(NativeLikelihood(Compiler(found.content), patched, question), question)
+
+
+@pytest.fixture
+def two_regions() -> Background:
+    return loaded(
+        workspace(
+            region([6.0], background([4.0]), name="SR_HM"),
+            region([90.0, 30.0], background([88.0, 31.0], normsys("scale", 0.9, 1.1)), name="SR"),
+        )
+    )
+
+
+def test_each_name_is_a_hypothesis_of_its_own(two_regions):
+    found = discovery(two_regions, "SR_HM", "SR[1]")
+
+    assert found.labels == {
+        "discovery_SR_HM": {"channel": "SR_HM"}, "discovery_SR[1]": {"channel": "SR[1]"}
+    }  # fmt: skip
+    patched = apply_patch(
+        two_regions.content, found.read(["discovery_SR[1]"])["discovery_SR[1]"], "discovery_SR[1]"
+    )
+    assert patched["channels"][0] == two_regions.content["channels"][0]
+    assert patched["channels"][1]["samples"][-1] == signal([0.0, 1.0])
+
+
+def test_the_poi_may_be_as_large_as_the_data_allow(two_regions):
+    found = discovery(two_regions, "SR_HM", "SR[1]")
+
+    assert found.poi_bounds == (0.0, 10 + 2 * 6.0)
+    [config] = [m["config"] for m in patched(two_regions, "SR[1]")["measurements"]]
+    assert config["parameters"] == [{"name": "mu", "bounds": [[0.0, 10 + 2 * 30.0]]}]
+
+
+@pytest.mark.parametrize(
+    ("given", "bounds"),
+    [
+        ({"bounds": [[-5.0, 5.0]], "inits": [0.5]}, [[-5.0, 22.0]]),
+        ({"bounds": [[0.0, 100.0]]}, [[0.0, 100.0]]),
+        ({"inits": [0.5]}, [[0.0, 22.0]]),
+    ],
+    ids=["negative too", "wider", "none"],
+)
+def test_what_the_measurement_says_of_the_poi_is_kept(given, bounds):
+    others = [{"name": "scale", "inits": [0.1]}]
+    content = workspace(
+        region([6.0], background([4.0], normsys("scale", 0.9, 1.1))),
+        parameters=[*others, {"name": "mu", **given}],
+    )
+    [measurement] = patched(loaded(content), "SR")["measurements"]
+    assert measurement["config"]["parameters"] == [
+        *others,
+        {"name": "mu", **given, "bounds": bounds},
+    ]
+
+
+def patched(found: Background, name: str) -> dict[str, Any]:
+    patch = discovery(found, name).read([f"discovery_{name}"])[f"discovery_{name}"]
+    return apply_patch(found.content, patch, name)
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        (["SR"], r"channel 'SR' has 2 bins; name one of SR\[0\] to SR\[1\]"),
+        (["SR_MH"], "no channel or bin 'SR_MH'; did you mean 'SR_HM'"),
+        (["SR_HM", "SR_HM"], "two patches are called 'discovery_SR_HM'"),
+    ],
+)
+def test_a_name_that_is_no_bin_or_comes_twice_is_refused(two_regions, names, problem):
+    with pytest.raises(SourceError, match=problem):
+        discovery(two_regions, *names)
+
+
+def counting(observed: float, expected: float) -> Background:
+    """A counting experiment whose background is known."""
+    return loaded(workspace(region([observed], sample("background", [expected]))))
+
+
+@pytest.mark.parametrize(("observed", "expected"), [(10.0, 4.0), (60.0, 30.0), (3.0, 5.0)])
+def test_p0_of_a_counting_experiment_is_its_closed_form(observed, expected):
+    found = outcome_of(counting(observed, expected), "SR", statistic="q0")
+
+    q0 = 2 * (observed * math.log(observed / expected) - (observed - expected))
+    q0 = q0 if observed > expected else 0.0
+    assert found.discovery.q0 == pytest.approx(q0, rel=1e-6, abs=1e-9)
+    assert found.discovery.p0 == pytest.approx(norm.sf(math.sqrt(q0)), rel=1e-6)
+    assert found.mu_hat == pytest.approx(max(observed - expected, 0), abs=1e-4)
+
+
+@pytest.mark.parametrize(("observed", "expected", "mu"), [(10, 4, 14.0), (60, 30, 45.0), (3, 3, 5)])
+def test_cls_of_a_counting_experiment_is_its_closed_form(observed, expected, mu):
+    [test] = outcome_of(counting(observed, expected), "SR", mu).tests
+
+    def q(n: float) -> float:
+        """Eq. 16 for mu_hat = n - b between 0 and mu."""
+        return 2 * (mu + expected - n + n * math.log(n / (mu + expected)))
+
+    sigmas = math.sqrt(q(expected))
+    p_sb = norm.sf(math.sqrt(q(observed)))
+    p_b = norm.sf(math.sqrt(q(observed)) - sigmas)
+    assert (test.q, test.q_asimov) == pytest.approx((q(observed), q(expected)), rel=1e-6)
+    assert test.CLs_obs == pytest.approx(p_sb / p_b, rel=1e-6)
+    assert test.CLs_exp[2] == pytest.approx(norm.sf(sigmas) / 0.5, rel=1e-6)
