@@ -118,7 +118,9 @@ BAD = {
     "a misspelt channel where labels stand": (
         "SR_2,m,SR[0]\n1,1,1\n", f"1: column 'SR_2' {NO_BIN}; did you mean 'SR2'?",
     ),
-    "a label that is not listed": ("m,width,SR2\n1,1,1\n", f"1: column 'width' {NO_BIN}; {CHANNELS}"),
+    "a label that is not listed": (
+        "m,width,SR2\n1,1,1\n", f"1: column 'width' {NO_BIN}; {CHANNELS}",
+    ),
     "a column without a name": ("m,SR2,\n1,1,1\n", f"1: column '' {NO_BIN}; {CHANNELS}"),
     "a control character": (
         "m,SR2,\x1b[2J\n1,1,1\n", f"1: column '\\x1b[2J' {NO_BIN}; {CHANNELS}",

@@ -89,8 +89,11 @@ def open_case(spec: SpecFile, values: Mapping[str, Label], opener: Opener) -> Ca
     with spec.at("workspace", "measurement"):
         measurement = background.measurement(name)
     patches = _patches(spec, values, archive, background, measurement)
-    bounds = background.poi_bounds(measurement)
-    _require_testable(spec, patches.poi_bounds if isinstance(patches, Discovery) else bounds)
+    if isinstance(patches, Discovery):
+        _require_testable(spec, patches.poi_bounds, "they reach 10 + twice the observed events")
+    else:
+        remedy = "test a value inside the bounds that the measurement gives"
+        _require_testable(spec, background.poi_bounds(measurement), remedy)
     gaps = patches.gaps if isinstance(patches, Yields) else None
     return Case(values, background, measurement["name"], patches, () if gaps is None else (gaps,))
 
@@ -180,7 +183,7 @@ def _filled(
     return filled
 
 
-def _require_testable(spec: SpecFile, bounds: tuple[float, float]) -> None:
+def _require_testable(spec: SpecFile, bounds: tuple[float, float], remedy: str) -> None:
     low, high = bounds
     key = ("poi", "scan") if spec.spec.poi.scan else ("poi", "test")
     for mu in spec.spec.poi.values:
@@ -188,5 +191,5 @@ def _require_testable(spec: SpecFile, bounds: tuple[float, float]) -> None:
             raise spec.error(
                 key,
                 f"mu = {mu:g} is outside the POI's bounds [{low:g}, {high:g}]",
-                "test a value inside the bounds that the measurement gives",
+                remedy,
             )
