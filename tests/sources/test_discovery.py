@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from fitspec.inference import Question
 from fitspec.inference import test_hypotheses as run_tests  # pytest would collect the name itself
 from fitspec.inference.backends.native import NativeLikelihood
 from fitspec.results import Outcome
-from fitspec.sources import Background, Discovery, load_background
+from fitspec.sources import Background, Discovery, load_background, open_archive
 
 
 def loaded(content: dict[str, Any]) -> Background:
@@ -141,3 +143,44 @@ def test_cls_of_a_counting_experiment_is_its_closed_form(observed, expected, mu)
     assert (test.q, test.q_asimov) == pytest.approx((q(observed), q(expected)), rel=1e-6)
     assert test.CLs_obs == pytest.approx(p_sb / p_b, rel=1e-6)
     assert test.CLs_exp[2] == pytest.approx(norm.sf(sigmas) / 0.5, rel=1e-6)
+
+
+PUBLISHED = {
+    "Region-lowMass": ("SR1cut_cuts", "SRlowMass"),
+    "Region-highMass": ("SR2cut_cuts", "SRhighMass"),
+}
+"""Signal region of each stau workspace, there and in the paper (arXiv:1911.06660)."""
+
+BY_PYHF = {
+    "Region-lowMass": (0.04516442, 0.11625994),
+    "Region-highMass": (0.07219602, 0.5),
+}
+"""CLs at the published limit, and p0: pyhf 0.7.6, minuit at tolerance 1e-3, POI in [0, 40]."""
+
+
+def stau(mirror: Path, folder: str) -> Background:
+    path = f"{folder}/BkgOnly.json"
+    archive = open_archive(mirror / "SUSY-2018-04_likelihoods.tar.gz")
+    return load_background(archive.read([path])[path], path, None)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("folder", PUBLISHED)
+def test_published_limits_on_events_have_a_cls_of_5_percent(mirror: Path, folder: str):
+    """The paper's are from toys, ours asymptotic; what pyhf finds at them is ours, too."""
+    with (mirror / "published" / "discovery-limits.csv").open() as file:
+        rows = {row["region"]: row for row in csv.DictReader(file)}
+    channel, region_name = PUBLISHED[folder]
+    row = rows[region_name]
+    found = stau(mirror, folder)
+    [here] = (o["data"] for o in found.content["observations"] if o["name"] == channel)
+    assert here == [float(row["n_obs"])]
+    limit, expected_limit = float(row["s95_obs"]), float(row["s95_exp"])
+
+    at_limit, at_expected = outcome_of(found, channel, limit, expected_limit).tests
+
+    assert at_limit.CLs_obs == pytest.approx(0.05, abs=0.025)
+    assert at_expected.CLs_exp[2] == pytest.approx(0.05, abs=0.008)
+    cls, p0 = BY_PYHF[folder]
+    assert at_limit.CLs_obs == pytest.approx(cls, rel=1e-4)
+    assert outcome_of(found, channel, statistic="q0").discovery.p0 == pytest.approx(p0, rel=1e-4)
