@@ -140,9 +140,9 @@ def test_a_discovery_can_be_selected_by_its_channel(points):
             "5: patches.discovery: channel 'SR' has 2 bins; name one of SR[0] to SR[1]",
         ),
         (
-            '[patches]\ndiscovery = ["SR[0]", "SR[1]"]\n[poi]\ntest = [76.0, 76.1]',
-            "7: poi.test: mu = 76.1 is outside the POI's bounds [0, 76]; "
-            "they reach 10 + twice the observed events",
+            '[patches]\ndiscovery = ["SR[0]", "SR[1]"]\n[poi]\ntest = [136.0, 136.1]',
+            "7: poi.test: mu = 136.1 is outside the POI's bounds [0, 136]; "
+            "they reach 10 + twice the observed and background events",
         ),
         (
             '[patches]\nlabels = ["m"]\nyields = "signal.csv"\n[poi]\ntest = 10.5',

@@ -68,17 +68,17 @@ def test_each_name_is_a_hypothesis_of_its_own(two_regions):
 def test_the_poi_may_be_as_large_as_the_data_allow(two_regions):
     found = discovery(two_regions, "SR_HM", "SR[1]")
 
-    assert found.poi_bounds == (0.0, 10 + 2 * 6.0)
+    assert found.poi_bounds == (0.0, 10 + 2 * (6.0 + 4.0))
     [config] = [m["config"] for m in patched(two_regions, "SR[1]")["measurements"]]
-    assert config["parameters"] == [{"name": "mu", "bounds": [[0.0, 10 + 2 * 30.0]]}]
+    assert config["parameters"] == [{"name": "mu", "bounds": [[0.0, 10 + 2 * (30.0 + 31.0)]]}]
 
 
 @pytest.mark.parametrize(
     ("given", "bounds"),
     [
-        ({"bounds": [[-5.0, 5.0]], "inits": [0.5]}, [[-5.0, 22.0]]),
+        ({"bounds": [[-5.0, 5.0]], "inits": [0.5]}, [[-5.0, 30.0]]),
         ({"bounds": [[0.0, 100.0]]}, [[0.0, 100.0]]),
-        ({"inits": [0.5]}, [[0.0, 22.0]]),
+        ({"inits": [0.5]}, [[0.0, 30.0]]),
     ],
     ids=["negative too", "wider", "none"],
 )

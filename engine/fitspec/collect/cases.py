@@ -90,7 +90,8 @@ def open_case(spec: SpecFile, values: Mapping[str, Label], opener: Opener) -> Ca
         measurement = background.measurement(name)
     patches = _patches(spec, values, archive, background, measurement)
     if isinstance(patches, Discovery):
-        _require_testable(spec, patches.poi_bounds, "they reach 10 + twice the observed events")
+        remedy = "they reach 10 + twice the observed and background events"
+        _require_testable(spec, patches.poi_bounds, remedy)
     else:
         remedy = "test a value inside the bounds that the measurement gives"
         _require_testable(spec, background.poi_bounds(measurement), remedy)

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from fitspec.results import Label
+from fitspec.sources.bins import Bin
 from fitspec.sources.patches import require_distinct
 from fitspec.sources.signals import SignalWriter
 from fitspec.sources.workspace import Background
@@ -20,8 +21,8 @@ class Discovery:
     """One hypothesis a bin; a :class:`~fitspec.sources.patches.PatchSource`.
 
     The POI is the number of signal events in the bin, so its upper limit at 95% CL is S95. Its
-    range is made to fit: up to 10 + twice the observed events, or what the measurement gives if
-    that is more.
+    range is made to fit: up to 10 + twice the sum of observed and nominal background events, or
+    what the measurement gives if that is more.
 
     Args:
         background: the workspace, without a signal.
@@ -46,7 +47,7 @@ class Discovery:
         self._path = _config_path(background, measurement)
         low, high = background.poi_bounds(measurement)
         self._bounds = {
-            name: (low, max(high, 10 + 2 * bins.observed[here]))
+            name: (low, max(high, 10 + 2 * (bins.observed[here] + _expected(background, here))))
             for name, here in self._bins.items()
         }
 
@@ -73,6 +74,12 @@ class Discovery:
             if parameter["name"] == poi:
                 return {"op": "add", "path": f"{parameters}/{index}/bounds", "value": bounds}
         return {"op": "add", "path": f"{parameters}/-", "value": {"name": poi, "bounds": bounds}}
+
+
+def _expected(background: Background, here: Bin) -> float:
+    """Nominal background events in a bin."""
+    samples = background.content["channels"][here.channel]["samples"]
+    return float(sum(sum(sample["data"][here.index : here.index + 1]) for sample in samples))
 
 
 def _config_path(background: Background, measurement: Mapping[str, Any]) -> str:
