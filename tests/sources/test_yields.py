@@ -106,6 +106,19 @@ def test_what_a_table_leaves_out_is_said_in_one_line(opened):
     assert opened("SR[1],SR2,CR\n1,1,1\n").gaps == "bkg.json: no signal in 1 bin: SR[0]"
 
 
+def test_a_name_that_would_garble_the_terminal_is_escaped():
+    content = workspace(
+        region([5.0], background([5.0])), region([5.0], background([5.0]), name="\x1b[2J")
+    )
+    odd = load_background(json.dumps(content).encode(), "bkg.json", None)
+
+    found = Yields(odd, odd.measurement(None), inline_table([{"SR": 1}]))
+
+    assert found.gaps == "bkg.json: no signal in 1 of 2 channels: '\\x1b[2J'"
+    with pytest.raises(SourceError, match=r"channels are SR, '\\x1b\[2J'; patches\.labels"):
+        Yields(odd, odd.measurement(None), inline_table([{"zzzzz": 1}]))
+
+
 CHANNELS = "channels are SR, SR2, CR; patches.labels lists the labels"
 NO_BIN = "is neither a bin of the workspace nor a label"
 BAD = {

@@ -53,6 +53,11 @@ class BinNames:
         """One name of every bin, the shortest."""
         return [self.name(here) for here in self.observed]
 
+    @property
+    def listed(self) -> str:
+        """Which channels there are, for messages."""
+        return f"channels are {', '.join(map(printable, self.channels))}"
+
     def name(self, here: Bin) -> str:
         """The shortest name of a bin."""
         channel = self.channels[here.channel]
@@ -79,5 +84,10 @@ class BinNames:
             bins = self.sizes[self.channels.index(name)]
             remedy = f"name one of {name}[0] to {name}[{bins - 1}]" if bins else ""
             return SourceError(f"channel {name!r} has {bins} bins", remedy)
-        remedy = nearest(name, self.all) or f"channels are {', '.join(self.channels)}"
+        remedy = nearest(name, self.all) or self.listed
         return SourceError(f"the workspace has no channel or bin {name!r}", remedy)
+
+
+def printable(name: str) -> str:
+    """A workspace's name as it is, or escaped where it would garble a terminal."""
+    return name if name.isprintable() else repr(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from fitspec.errors import WorkspaceError
@@ -138,7 +138,7 @@ def _modifiers(background: Background) -> Iterator[Json]:
         yield from sample["modifiers"]
 
 
-def _free_name(wanted: str, taken: Sequence[str] | set[str]) -> str:
+def _free_name(wanted: str, taken: Collection[str]) -> str:
     while wanted in taken:
         wanted += "_"
     return wanted

@@ -10,8 +10,7 @@ import orjson
 
 from fitspec.errors import SourceError, counted, nearest
 from fitspec.results import Label
-from fitspec.sources.bins import Bin, BinNames
-from fitspec.sources.patches import require_distinct
+from fitspec.sources.bins import Bin, BinNames, printable
 from fitspec.sources.pattern import label_value
 from fitspec.sources.signals import SignalWriter
 from fitspec.sources.tables import FullTable
@@ -62,7 +61,6 @@ class Yields:
             places[name] = where
             self.labels[name] = values
             self._signals[name] = self._columns.numbers(where, cells)
-        require_distinct(self.labels, table.where)
         self._workspace = background.name
 
     @property
@@ -73,7 +71,8 @@ class Yields:
         single = [h for h in bins.observed if h not in given and h.channel not in empty]
         if not empty and not single:
             return None
-        names = [bins.channels[i] for i in empty] + [bins.name(here) for here in single]
+        names = [printable(bins.channels[i]) for i in empty]
+        names += [printable(bins.name(here)) for here in single]
         what = [f"{len(empty)} of {counted(len(bins.channels), 'channel')}"] * bool(empty)
         what += [counted(len(single), "more bin" if empty else "bin")] * bool(single)
         return f"{self._workspace}: no signal in {' and '.join(what)}: {', '.join(names)}"
@@ -146,7 +145,7 @@ class _Columns:
     def _remedy(self, column: str) -> str:
         names = [*self._bins.all, *self._labels]
         names += [f"{name}{UNCERTAINTY}" for name in self._bins.all]
-        listed = f"channels are {', '.join(self._bins.channels)}; patches.labels lists the labels"
+        listed = f"{self._bins.listed}; patches.labels lists the labels"
         return nearest(column, names) or listed
 
 
