@@ -27,7 +27,8 @@ def loaded(content: dict[str, Any]) -> Background:
 
 
 def discovery(found: Background, *names: str) -> Discovery:
-    return Discovery(found, found.measurement(None), names)
+    measurement = found.measurement(None)
+    return Discovery(found, measurement, measurement["config"]["poi"], names)
 
 
 def outcome_of(found: Background, name: str, *mus: float, statistic: str = "qtilde") -> Outcome:

@@ -46,7 +46,7 @@ def plain() -> Background:
 
 
 def written(background: Background, *args: Any, **more: Any) -> list[dict[str, Any]]:
-    return SignalWriter(background, background.measurement(None), **more).operations(*args)
+    return SignalWriter(background, "mu", **more).operations(*args)
 
 
 def test_a_signal_is_one_sample_a_channel_that_the_poi_scales(plain):

@@ -60,7 +60,7 @@ def opened(small, tmp_path):
     def opened(text: str, *labels: str, **more: Any) -> Yields:
         (tmp_path / "signal.csv").write_text(text)
         table = read_full_table(tmp_path / "signal.csv")
-        return Yields(small, small.measurement(None), table, labels, **more)
+        return Yields(small, "mu", table, labels, **more)
 
     return opened
 
@@ -112,11 +112,11 @@ def test_a_name_that_would_garble_the_terminal_is_escaped():
     )
     odd = load_background(json.dumps(content).encode(), "bkg.json", None)
 
-    found = Yields(odd, odd.measurement(None), inline_table([{"SR": 1}]))
+    found = Yields(odd, "mu", inline_table([{"SR": 1}]))
 
     assert found.gaps == "bkg.json: no signal in 1 of 2 channels: '\\x1b[2J'"
     with pytest.raises(SourceError, match=r"channels are SR, '\\x1b\[2J'; patches\.labels"):
-        Yields(odd, odd.measurement(None), inline_table([{"zzzzz": 1}]))
+        Yields(odd, "mu", inline_table([{"zzzzz": 1}]))
 
 
 CHANNELS = "channels are SR, SR2, CR; patches.labels lists the labels"
@@ -195,20 +195,20 @@ def test_what_could_be_two_things_is_refused():
     )
     odd = load_background(json.dumps(content).encode(), "bkg.json", None)
     with pytest.raises(SourceError) as caught:
-        Yields(odd, odd.measurement(None), inline_table([{"SR": 1, "SR:unc": 0.1}]))
+        Yields(odd, "mu", inline_table([{"SR": 1, "SR:unc": 0.1}]))
     assert str(caught.value) == (
         "row 1: 'SR:unc' is a channel, and the uncertainty of 'SR'; "
         "write 'SR:unc[0]' or 'SR[0]:unc'"
     )
     clear = inline_table([{"SR": 1, "SR:unc[0]": 2, "SR[0]:unc": 0.1}])
-    first, second = json.loads(Yields(odd, odd.measurement(None), clear).read(["signal"])["signal"])
+    first, second = json.loads(Yields(odd, "mu", clear).read(["signal"])["signal"])
     assert (first["value"]["data"], second["value"]["data"]) == ([1.0], [2.0])
     assert first["value"]["modifiers"][-1]["data"] == [0.1]
 
 
 def test_an_integer_beyond_all_numbers_is_none(small):
     with pytest.raises(SourceError, match=r"^row 1: 'SR2' = 1000+ is no number"):
-        Yields(small, small.measurement(None), inline_table([{"SR2": 10**400}]))
+        Yields(small, "mu", inline_table([{"SR2": 10**400}]))
 
 
 def test_a_signal_without_events_is_an_error_of_its_point(opened, small):
@@ -267,9 +267,7 @@ def test_published_yields_alone_give_what_pyhf_finds(mirror: Path):
     for operation in patch:
         channel = found.content["channels"][int(operation["path"].split("/")[2])]["name"]
         row |= {f"{channel}[{i}]": events for i, events in enumerate(operation["value"]["data"])}
-    signal = Yields(
-        found, found.measurement(None), inline_table([row]), (), luminosity_modifiers(found, True)
-    )
+    signal = Yields(found, "mu_SIG", inline_table([row]), (), luminosity_modifiers(found, True))
 
     [test] = outcome(found, signal.read(["signal"])["signal"]).tests
 

@@ -123,12 +123,13 @@ def _patches(
         return open_patches(archive, background)
     if asked.files is not None:
         return _loose_patches(spec, substitute(asked.files, values), archive, background)
+    poi = measurement["config"]["poi"]
     if asked.discovery is not None:
         names = [_filled(spec, values, "patches", "discovery", name) for name in asked.discovery]
         with spec.at("patches", "discovery"):
-            return Discovery(background, measurement, [name for name in names if name])
+            return Discovery(background, measurement, poi, [name for name in names if name])
     if asked.patchset is None:
-        return _yields(spec, asked, values, background, measurement)
+        return _yields(spec, asked, values, background, poi)
     patchset = _filled(spec, values, "patches", "patchset", asked.patchset)
     with spec.at("patches", "patchset"):
         return open_patches(archive, background, patchset=patchset, relabel=asked.labels)
@@ -154,21 +155,18 @@ def _yields(
     asked: Patches,
     values: Mapping[str, Label],
     background: Background,
-    measurement: Mapping[str, Any],
+    poi: str,
 ) -> Yields:
     with spec.at("patches", "luminosity"):
         luminosity = luminosity_modifiers(background, asked.luminosity)
     with spec.at("patches", "systematics"):
-        poi = measurement["config"]["poi"]
         systematics = systematic_modifiers(background, poi, asked.systematics)
     name = asked.yields if isinstance(asked.yields, str) else None
     path = _filled(spec, values, "patches", "yields", name)
     with spec.at("patches", "yields"):
         rows = asked.yields if isinstance(asked.yields, tuple) else ()
         table = inline_table(rows) if path is None else read_full_table(spec.path.parent / path)
-        return Yields(
-            background, measurement, table, asked.labels or (), [*luminosity, *systematics]
-        )
+        return Yields(background, poi, table, asked.labels or (), [*luminosity, *systematics])
 
 
 def _filled(

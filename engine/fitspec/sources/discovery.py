@@ -27,6 +27,7 @@ class Discovery:
     Args:
         background: the workspace, without a signal.
         measurement: one of its measurements.
+        poi: name of the POI.
         names: bins, ``channel[index]``, or channels of one bin.
 
     Raises:
@@ -34,16 +35,21 @@ class Discovery:
     """
 
     def __init__(
-        self, background: Background, measurement: Mapping[str, Any], names: Sequence[str]
+        self,
+        background: Background,
+        measurement: Mapping[str, Any],
+        poi: str,
+        names: Sequence[str],
     ) -> None:
-        self._writer = SignalWriter(background, measurement)
+        self._writer = SignalWriter(background, poi)
         bins = self._writer.bins
         self._bins = {f"{PREFIX}{name}": bins.find(name) for name in names}
         require_distinct([f"{PREFIX}{name}" for name in names], "discovery")
         self.labels: dict[str, dict[str, Label]] = {
             f"{PREFIX}{name}": {"channel": name} for name in names
         }
-        self._config = measurement["config"]
+        self._poi = poi
+        self._parameters = measurement["config"]["parameters"]
         self._path = _config_path(background, measurement)
         low, high = background.poi_bounds(measurement)
         self._bounds = {
@@ -68,12 +74,16 @@ class Discovery:
 
     def _bound(self, name: str) -> dict[str, Any]:
         """The operation that sets the POI's range."""
-        poi, bounds = self._config["poi"], [self._bounds[name]]
+        bounds = [self._bounds[name]]
         parameters = f"{self._path}/parameters"
-        for index, parameter in enumerate(self._config["parameters"]):
-            if parameter["name"] == poi:
+        for index, parameter in enumerate(self._parameters):
+            if parameter["name"] == self._poi:
                 return {"op": "add", "path": f"{parameters}/{index}/bounds", "value": bounds}
-        return {"op": "add", "path": f"{parameters}/-", "value": {"name": poi, "bounds": bounds}}
+        return {
+            "op": "add",
+            "path": f"{parameters}/-",
+            "value": {"name": self._poi, "bounds": bounds},
+        }
 
 
 def _expected(background: Background, here: Bin) -> float:

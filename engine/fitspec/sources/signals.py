@@ -15,27 +15,22 @@ ALPHA = ("histosys", "normsys")
 
 
 class SignalWriter:
-    """Writes signals for one workspace and measurement.
-
-    In each of its channels a signal is one sample, scaled by the measurement's POI.
+    """Writes signals for one workspace: in each of its channels, one sample that the POI scales.
 
     Args:
         background: the workspace, without a signal.
-        measurement: one of its measurements.
+        poi: name of the POI.
         modifiers: of every sample, beside the POI.
 
     Raises:
         WorkspaceError: the workspace has a signal.
     """
 
-    def __init__(
-        self, background: Background, measurement: Mapping[str, Any], modifiers: Sequence[Json] = ()
-    ) -> None:
-        self._poi = measurement["config"]["poi"]
-        _require_no_signal(background, self._poi)
+    def __init__(self, background: Background, poi: str, modifiers: Sequence[Json] = ()) -> None:
+        _require_no_signal(background, poi)
         self.bins = BinNames(background)
         self._sample = _free_name("signal", [s["name"] for _, s in _samples(background)])
-        self._modifiers = [{"name": self._poi, "type": "normfactor", "data": None}, *modifiers]
+        self._modifiers = [{"name": poi, "type": "normfactor", "data": None}, *modifiers]
         self._taken = {m["name"] for m in _modifiers(background)} | {
             m["name"] for m in self._modifiers
         }

@@ -29,7 +29,7 @@ class Yields:
 
     Args:
         background: the workspace, without a signal.
-        measurement: one of its measurements.
+        poi: name of the POI.
         table: labels, and events at POI 1 by bin, with their relative uncertainties.
         labels: names of the label columns; all others are bins or uncertainties.
         modifiers: of all samples, beside the POI.
@@ -42,12 +42,12 @@ class Yields:
     def __init__(
         self,
         background: Background,
-        measurement: Mapping[str, Any],
+        poi: str,
         table: FullTable,
         labels: Sequence[str] = (),
         modifiers: Sequence[Json] = (),
     ) -> None:
-        self._writer = SignalWriter(background, measurement, modifiers)
+        self._writer = SignalWriter(background, poi, modifiers)
         self._columns = _Columns(table, labels, self._writer.bins)
         self.labels: dict[str, dict[str, Label]] = {}
         self._signals: dict[str, tuple[dict[Bin, float], dict[Bin, float]]] = {}
