@@ -7,10 +7,12 @@ import json
 import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from fitspec.session import Settings, run
 from fitspec.sources import read_cross_sections
 from fitspec.spec import find_specs
 
@@ -39,11 +41,36 @@ def test_the_quickstart_is_what_its_script_makes(tmp_path: Path) -> None:
         )
 
 
+def test_the_reinterpretation_is_what_its_script_makes(tmp_path: Path) -> None:
+    script = runpy.run_path(str(ROOT / "examples" / "make_reinterpretation.py"))
+    script["main"](tmp_path)
+    made = rows(tmp_path / "expected.csv")
+    kept = rows(ROOT / "examples" / "reinterpretation" / "expected.csv")
+    assert len(made) == len(kept) == 3
+    for new, old in zip(made, kept, strict=True):
+        assert [float(v) for v in new.values()] == pytest.approx(
+            [float(v) for v in old.values()], rel=1e-4
+        )
+
+
+def test_the_reinterpretation_meets_its_expectations(tmp_path: Path) -> None:
+    settings = replace(Settings.from_config(), results=tmp_path / "results", workers=1)
+    report = run([str(ROOT / "examples" / "reinterpretation.toml")], settings)
+    assert report.ok
+    assert report.count("passed") == 6
+    assert report.specs[0].notes == (
+        "quickstart/background.json: no signal in 1 of 3 channels: CR_top",
+    )
+    assert [point.outcome.tests[0].excluded() for point in report.points] == [True, False, False]
+
+
 def test_every_shipped_specification_is_valid() -> None:
     names = {
         spec.path.name for spec in find_specs([str(ROOT / "fitspecs"), str(ROOT / "examples")])
     }
-    assert names == {"1Lbb.toml", "quickstart.toml", "sbottom.toml", "stau.toml"}
+    assert names == {
+        "1Lbb.toml", "quickstart.toml", "reinterpretation.toml", "sbottom.toml", "stau.toml"
+    }  # fmt: skip
 
 
 @pytest.mark.data

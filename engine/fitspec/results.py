@@ -305,11 +305,19 @@ def failures(
 
 @dataclass(frozen=True, slots=True)
 class SpecRecord:
-    """A specification that took part in a run: its name, digest of its text, and analysis."""
+    """A specification that took part in a run.
+
+    Attributes:
+        path: as the user named it.
+        sha256: digest of its text.
+        analysis: its name.
+        notes: what a careful reader should know about all its points.
+    """
 
     path: str
     sha256: str
     analysis: str
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,7 @@ def run(
     ledger = _Ledger(plan)
     interrupted = _execute(plan, ledger, settings, workers, observer)
     return RunReport(
-        specs=tuple(SpecRecord(s.name, s.sha256, s.spec.analysis.name) for s in specs),
+        specs=tuple(_record(spec, collection) for spec in specs),
         environment=environment,
         points=ledger.in_order(collection),
         combined=tuple(ledger.combined[c] for c in plan.combinations if c in ledger.combined),
@@ -156,6 +156,12 @@ def run(
         seconds=time.perf_counter() - start,
         interrupted=interrupted,
     )
+
+
+def _record(spec: SpecFile, collection: Collection) -> SpecRecord:
+    cases = [point.case for point in collection.points if point.spec is spec]
+    notes = dict.fromkeys(note for case in cases for note in case.notes)
+    return SpecRecord(spec.name, spec.sha256, spec.spec.analysis.name, tuple(notes))
 
 
 def _execute(

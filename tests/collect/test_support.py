@@ -13,8 +13,6 @@ from fitspec.spec import load_spec
 FILES = 'files = "patch.signal_{mass}_{width}.json"'
 
 NOT_YET = {
-    "patches.yields": (FILES, 'yields = "signal.csv"', 10, "use files or patchset"),
-    "patches.discovery": (FILES, 'discovery = ["SR"]', 10, "use files or patchset"),
     "inference.calculator": (
         FILES, f'{FILES}\n[inference]\ntoys = 10\ncalculator = "toys"', 13, 'use "asymptotic"',
     ),

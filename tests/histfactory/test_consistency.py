@@ -41,6 +41,9 @@ SPOIL: dict[str, Callable[[dict[str, Any]], Any]] = {
     ][1]["data"].append(1.0),
     "its measurement names no POI": lambda w: w["measurements"][0]["config"].update(poi=""),
     "no sample carries the POI 'mu'": lambda w: w["channels"][0]["samples"].pop(),
+    "the samples that carry the POI 'mu' expect no events": lambda w: w["channels"][0]["samples"][
+        1
+    ].update(data=[0.0, 0.0]),
     "it is no HistFactory workspace: KeyError('channels')": lambda w: w.pop("channels"),
     "it is no HistFactory workspace: KeyError('modifiers')": lambda w: (
         w["channels"][1]["samples"][0].pop("modifiers") and w["channels"][0]["samples"].pop()
@@ -54,6 +57,14 @@ def test_an_unsound_workspace_says_why(sound: dict[str, Any], problem: str) -> N
     with pytest.raises(WorkspaceError) as caught:
         require_consistent(sound, "measurement")
     assert str(caught.value) == problem
+
+
+def test_a_signal_may_be_all_in_its_variations(sound: dict[str, Any]) -> None:
+    signal = sound["channels"][0]["samples"][1]
+    signal["data"] = [0.0, 0.0]
+    shift = {"hi_data": [0.0, 1.0], "lo_data": [0.0, 0.0]}
+    signal["modifiers"].append({"name": "shape", "type": "histosys", "data": shift})
+    require_consistent(sound, "measurement")
 
 
 def test_a_luminosity_needs_its_auxiliary_measurement(sound: dict[str, Any]) -> None:

@@ -42,7 +42,14 @@ CHECK = CheckResult(
     "analyses/sbottom.toml", OK.id, "CLs_obs", 1.0, 0.2444418, 0.24, 1e-3, 0.0, "failed", "Table 5"
 )
 REPORT = RunReport(
-    specs=(SpecRecord("analyses/sbottom.toml", "ab" * 32, "ATLAS-SUSY-2018-31"),),
+    specs=(
+        SpecRecord(
+            "analyses/sbottom.toml",
+            "ab" * 32,
+            "ATLAS-SUSY-2018-31",
+            ("no signal in 1 of 3 channels: CR",),
+        ),
+    ),
     environment={"python": "3.11.7", "backend": "pyhf (numpy, scipy)"},
     points=(OK, FAILED),
     combined=(Combined(OK.spec, "sbottom_1300_205_60", OK.id, (OK.id, FAILED.id), OK),),
@@ -70,7 +77,12 @@ def test_the_top_level_is_that_of_schema_1(content):
     assert content["fitspec"] == fitspec.__version__
     assert content["environment"] == REPORT.environment
     assert content["specs"] == [
-        {"path": "analyses/sbottom.toml", "sha256": "ab" * 32, "analysis": "ATLAS-SUSY-2018-31"}
+        {
+            "path": "analyses/sbottom.toml",
+            "sha256": "ab" * 32,
+            "analysis": "ATLAS-SUSY-2018-31",
+            "notes": ["no signal in 1 of 3 channels: CR"],
+        }
     ]
 
 

@@ -198,6 +198,15 @@ def test_many_points_are_counted_not_listed():
     assert "21 points fitted in 1.2 s" in text
 
 
+def test_a_note_on_all_points_of_a_specification_is_shown_once():
+    specs = (SpecRecord("small.toml", "0" * 64, "small", ("no signal in 1 of 3 channels: CR",)),)
+
+    text = shown(report(*(point(f"number {n}") for n in range(30)), specs=specs))
+
+    assert lines(text).count("note: small.toml: no signal in 1 of 3 channels: CR") == 1
+    assert "note" not in shown(report(point("one"), specs=specs), verbosity=-1)
+
+
 def test_notes_are_shown():
     text = shown(report(point("one", notes=("the free fit was done again",))))
 

@@ -84,6 +84,8 @@ def test_a_pattern_does_not_match(pattern: str, name: str) -> None:
         ("", ""),
         ("1e999", "1e999"),
         ("9" * 5000, "9" * 5000),
+        ("9" * 18, 999999999999999999),
+        ("9" * 20, 1e20),
     ],
     ids=lambda value: ascii(value)[:12],
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fitspec.errors import SourceError
-from fitspec.sources import Row, read_table
+from fitspec.sources import Row, inline_table, read_full_table, read_table, tables
 
 
 @pytest.fixture
@@ -134,3 +135,57 @@ def test_a_monstrous_cell_is_refused(tmp_path: Path) -> None:
     table.write_text("mass,limit\n" + "1" * 200_000 + ",2\n")
     with pytest.raises(SourceError, match=r"^huge\.csv:2: field larger than field limit"):
         read_table(table)
+
+
+@pytest.mark.parametrize("reader", [read_table, read_full_table])
+def test_a_table_without_end_is_refused(reader, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(tables, "MAX_BYTES", 1 << 20)
+    table = tmp_path / "huge.csv"
+    table.write_text("mass\n" + "1\n" * (1 << 20))
+    with pytest.raises(SourceError, match=r"'huge\.csv' is larger than 1 MiB; split it"):
+        reader(table)
+    for endless in ("/dev/zero", tmp_path / "pipe"):
+        if endless != "/dev/zero":
+            os.mkfifo(endless)
+        with pytest.raises(SourceError, match="is no regular file"):
+            reader(Path(endless))
+
+
+def test_a_full_table_knows_the_place_of_everything(tmp_path: Path) -> None:
+    (tmp_path / "signal.csv").write_text("# ours\n\nm, SR\n100,1.5\n\n200,0\n")
+
+    table = read_full_table(tmp_path / "signal.csv")
+
+    assert (table.where, table.columns) == ("signal.csv:3", ["m", "SR"])
+    assert table.rows == [
+        ("signal.csv:4", {"m": "100", "SR": "1.5"}), ("signal.csv:6", {"m": "200", "SR": "0"})
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("m,SR\n100,1\n200,\n", "signal.csv:3: 'SR' is empty; write 0 for no events"),
+        ("m,SR\n", "signal.csv:1: no row follows the header; give it one a hypothesis"),
+        ("m,SR\n100\n", "signal.csv:2: 1 cells, but 2 columns; give every column a cell"),
+    ],
+    ids=["an empty cell", "no row", "a short row"],
+)  # fmt: skip
+def test_a_full_table_has_no_holes(text: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "signal.csv").write_text(text)
+    with pytest.raises(SourceError) as caught:
+        read_full_table(tmp_path / "signal.csv")
+    assert str(caught.value) == problem
+
+
+def test_tables_of_a_specification_are_rows(tmp_path: Path) -> None:
+    table = inline_table([{"m": 100, "SR": 1.5}, {"SR": 0, "m": "low"}])
+    assert (table.where, table.columns) == ("row 1", ["m", "SR"])
+    assert table.rows == [("row 1", {"m": 100, "SR": 1.5}), ("row 2", {"SR": 0, "m": "low"})]
+
+    with pytest.raises(SourceError) as caught:
+        inline_table([{"m": 100, "SR": 1.5}, {"m": 200, "SRR": 1.5}])
+    assert str(caught.value) == (
+        "row 2: only one of it and row 1 has 'SR', 'SRR'; "
+        "give all rows the same keys; 0 is no events"
+    )

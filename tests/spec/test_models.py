@@ -79,6 +79,8 @@ GOOD = {
     "several digests": f'workspace.digest = ["{DIGEST}", "{DIGEST}"]',
     "a patchset with new labels": 'patches = {patchset = "p.json", labels = ["m_1", "m_2"]}',
     "a table of yields": 'patches.yields = "signal.csv"',
+    "yields with labels": 'patches = {yields = "s.csv", labels = ["m"], luminosity = false}',
+    "yields with uncertainties": 'patches = {yields = "s.csv", systematics = {theory = 0.1}}',
     "yields written out": 'patches.yields = [{mass = 100, "SR[0]" = 1.5}, {mass = "low"}]',
     "discovery channels": 'patches.discovery = ["SR_HM"]',
     "a selected value": 'patches = {files = "{m}.json", select = {m = 60}}',
@@ -135,7 +137,17 @@ BAD = {
     "no digests": ("workspace.digest = []", "at least 1 item"),
     "no source of patches": ("patches.select.m = 1", "found none"),
     "two sources of patches": ('patches = {files = "a", yields = "b"}', "found files and yields"),
-    "labels without a patchset": ('patches = {files = "a", labels = ["m"]}', "there is none"),
+    "labels of files": ('patches = {files = "a", labels = ["m"]}', "there is neither"),
+    "a label twice": ('patches = {yields = "a", labels = ["m", "m"]}', "a name twice"),
+    "a luminosity of files": ('patches = {files = "a", luminosity = true}', "there are none"),
+    "systematics of a discovery": (
+        'patches = {discovery = ["SR"], systematics = {theory = 0.1}}', "there are none",
+    ),
+    "a systematic of 100%": ('patches = {yields = "a", systematics.x = 1.0}', "less than 1"),
+    "a negative systematic": ('patches = {yields = "a", systematics.x = -0.1}', "greater than 0"),
+    "a luminosity's uncertainty": (
+        'patches = {yields = "a", luminosity = 0.017}', "valid boolean",
+    ),
     "a selected boolean": ('patches = {files = "a", select.m = true}', "valid integer"),
     "a selected nan": ('patches = {files = "a", select.m = nan}', "finite"),
     "no selected values": ('patches = {files = "a", select.m = []}', "at least 1 item"),
@@ -298,8 +310,8 @@ def table(
     return st.fixed_dictionaries(required or {}, optional=optional)
 
 
-def some(values: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
-    return st.lists(values, min_size=1, max_size=3)
+def some(values: st.SearchStrategy[Any], *, unique: bool = False) -> st.SearchStrategy[list[Any]]:
+    return st.lists(values, min_size=1, max_size=3, unique=unique)
 
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -336,8 +348,14 @@ SPECS = table(
     },
     patches=st.one_of(
         table({"files": NAMES}, select=SELECT),
-        table({"patchset": NAMES}, select=SELECT, labels=some(NAMES)),
-        table({"yields": NAMES | some(st.dictionaries(NAMES, LABELS, max_size=2))}, select=SELECT),
+        table({"patchset": NAMES}, select=SELECT, labels=some(NAMES, unique=True)),
+        table(
+            {"yields": NAMES | some(st.dictionaries(NAMES, LABELS, max_size=2))},
+            select=SELECT,
+            labels=some(NAMES, unique=True),
+            luminosity=st.booleans(),
+            systematics=st.dictionaries(NAMES, FRACTIONS, max_size=2),
+        ),
         table({"discovery": some(NAMES)}),
     ),
     poi=table(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from fitspec.collect.poi import require_testable
 from fitspec.errors import DigestError, nearest
@@ -15,14 +16,21 @@ from fitspec.sources import (
     Access,
     Archive,
     Background,
+    Discovery,
     FilePattern,
     PatchSource,
+    Yields,
+    inline_table,
     load_background,
+    luminosity_modifiers,
     open_archive,
     open_patches,
+    read_full_table,
     resolve,
+    systematic_modifiers,
 )
 from fitspec.spec import SpecFile
+from fitspec.spec.models import Patches
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
@@ -37,6 +45,7 @@ class Case:
         measurement: name of the measurement.
         poi: name of the chosen POI; None for the measurement's.
         patches: the signal hypotheses.
+        notes: what a careful reader should know about them all.
     """
 
     values: Mapping[str, Label]
@@ -44,6 +53,7 @@ class Case:
     measurement: str
     poi: str | None
     patches: PatchSource
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -82,9 +92,12 @@ def open_case(spec: SpecFile, values: Mapping[str, Label], opener: Opener) -> Ca
     with spec.at("workspace", "measurement"):
         measurement = background.measurement(name)
     poi = filled(spec, values, "poi", "name", spec.spec.poi.name)
-    patches = _patches(spec, values, archive, background)
+    chosen = measurement["config"]["poi"] if poi is None else poi
+    patches = _patches(spec, values, archive, background, measurement, chosen)
     require_testable(spec, poi, background, measurement, patches)
-    return Case(values, background, measurement["name"], poi, patches)
+    gaps = patches.gaps if isinstance(patches, Yields) else None
+    notes = () if gaps is None else (gaps,)
+    return Case(values, background, measurement["name"], poi, patches, notes)
 
 
 def substitute(text: str, values: Mapping[str, Label]) -> str:
@@ -100,17 +113,34 @@ def _background(spec: SpecFile, values: Mapping[str, Label], archive: Archive) -
 
 
 def _patches(
-    spec: SpecFile, values: Mapping[str, Label], archive: Archive, background: Background
+    spec: SpecFile,
+    values: Mapping[str, Label],
+    archive: Archive,
+    background: Background,
+    measurement: Mapping[str, Any],
+    poi: str,
 ) -> PatchSource:
-    patches = spec.spec.patches
-    if patches is None:
+    asked = spec.spec.patches
+    if asked is None:
         return open_patches(archive, background)
-    if patches.files is None:
-        patchset = filled(spec, values, "patches", "patchset", patches.patchset)
-        with spec.at("patches", "patchset"):
-            return open_patches(archive, background, patchset=patchset, relabel=patches.labels)
+    if asked.files is not None:
+        return _loose_patches(spec, substitute(asked.files, values), archive, background)
+    if asked.discovery is not None:
+        names = [filled(spec, values, "patches", "discovery", name) for name in asked.discovery]
+        with spec.at("patches", "discovery"):
+            return Discovery(background, measurement, poi, [name for name in names if name])
+    if asked.patchset is None:
+        return _yields(spec, asked, values, background, poi)
+    patchset = filled(spec, values, "patches", "patchset", asked.patchset)
+    with spec.at("patches", "patchset"):
+        return open_patches(archive, background, patchset=patchset, relabel=asked.labels)
+
+
+def _loose_patches(
+    spec: SpecFile, text: str, archive: Archive, background: Background
+) -> PatchSource:
     with spec.at("patches", "files"):
-        pattern = FilePattern(str(PurePosixPath(substitute(patches.files, values))))
+        pattern = FilePattern(str(PurePosixPath(text)))
         found = open_patches(archive, background, files=pattern)
     if not found.labels:
         raise spec.error(
@@ -119,6 +149,25 @@ def _patches(
             "a {label} stands for a part of one file or folder name",
         )
     return found
+
+
+def _yields(
+    spec: SpecFile,
+    asked: Patches,
+    values: Mapping[str, Label],
+    background: Background,
+    poi: str,
+) -> Yields:
+    with spec.at("patches", "luminosity"):
+        luminosity = luminosity_modifiers(background, asked.luminosity)
+    with spec.at("patches", "systematics"):
+        systematics = systematic_modifiers(background, poi, asked.systematics)
+    name = asked.yields if isinstance(asked.yields, str) else None
+    path = filled(spec, values, "patches", "yields", name)
+    with spec.at("patches", "yields"):
+        rows = asked.yields if isinstance(asked.yields, tuple) else ()
+        table = inline_table(rows) if path is None else read_full_table(spec.path.parent / path)
+        return Yields(background, poi, table, asked.labels or (), [*luminosity, *systematics])
 
 
 def filled(

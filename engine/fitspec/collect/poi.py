@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from fitspec.errors import nearest
-from fitspec.sources import Background, PatchSource
+from fitspec.sources import Background, Discovery, PatchSource
 from fitspec.spec import SpecFile
 from fitspec.spec.locate import KeyPath
 
@@ -55,7 +55,12 @@ def require_testable(
             problem = f"measurement {measurement['name']!r} fixes the POI {poi!r}"
             remedy = _choose([other for other in good if other != poi])
             raise spec.error(key, problem, f"unfix it, or {remedy}")
-    _require_inside(spec, background.poi_bounds(measurement, poi), key)
+    if isinstance(patches, Discovery):
+        remedy = "they reach 10 + twice the observed and background events"
+        _require_inside(spec, patches.poi_bounds, key, remedy)
+    else:
+        remedy = "test a value inside the bounds that the measurement gives"
+        _require_inside(spec, background.poi_bounds(measurement, poi), key, remedy)
 
 
 def _scalars(modifiers: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -88,7 +93,7 @@ def _tables(content: Any) -> Iterator[Mapping[str, Any]]:
                 yield from _tables(item)
 
 
-def _require_inside(spec: SpecFile, bounds: tuple[float, float], key: KeyPath) -> None:
+def _require_inside(spec: SpecFile, bounds: tuple[float, float], key: KeyPath, remedy: str) -> None:
     low, high = bounds
     listed: KeyPath = ("poi", "scan") if spec.spec.poi.scan else ("poi", "test")
     for mu in spec.spec.tested:
@@ -96,7 +101,7 @@ def _require_inside(spec: SpecFile, bounds: tuple[float, float], key: KeyPath) -
             raise spec.error(
                 listed,
                 f"mu = {mu:g} is outside the POI's bounds [{low:g}, {high:g}]",
-                "test a value inside the bounds that the measurement gives",
+                remedy,
             )
     if not low <= 0 <= high:
         raise spec.error(

@@ -15,10 +15,8 @@ def require_supported(spec: SpecFile) -> None:
 
 def _unsupported(spec: SpecFile) -> list[tuple[KeyPath, str]]:
     asked = spec.spec
-    patches, inference = asked.patches, asked.inference
+    inference = asked.inference
     checks: list[tuple[bool, KeyPath, str]] = [
-        (bool(patches and patches.yields), ("patches", "yields"), "use files or patchset"),
-        (bool(patches and patches.discovery), ("patches", "discovery"), "use files or patchset"),
         (inference.calculator == "toys", ("inference", "calculator"), 'use "asymptotic"'),
     ]
     return [(key, instead) for wanted, key, instead in checks if wanted]

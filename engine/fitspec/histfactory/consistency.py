@@ -71,8 +71,22 @@ def _require_observed(
 def _require_poi(workspace: Mapping[str, Any], poi: str) -> None:
     if not poi:
         raise WorkspaceError("its measurement names no POI")
-    if all(modifier["name"] != poi for modifier in _modifiers(workspace)):
+    signals = [
+        sample
+        for channel in workspace["channels"]
+        for sample in channel["samples"]
+        if any(modifier["name"] == poi for modifier in sample["modifiers"])
+    ]
+    if not signals:
         raise WorkspaceError(f"no sample carries the POI {poi!r}")
+    if not any(map(_expects_events, signals)):
+        raise WorkspaceError(f"the samples that carry the POI {poi!r} expect no events")
+
+
+def _expects_events(sample: Mapping[str, Any]) -> bool:
+    """In any bin, or in any variation."""
+    shifts = (m["data"] for m in sample["modifiers"] if m["type"] == "histosys")
+    return any(sample["data"]) or any(any(s["hi_data"]) or any(s["lo_data"]) for s in shifts)
 
 
 def require_lumi(workspace: Mapping[str, Any], measurement: str) -> None:

@@ -91,6 +91,10 @@ class TerminalReport:
         self._close()
         if self._verbosity >= 0 and len(report.points) <= RESULTS_SHOWN:
             self._results(report)
+        if self._verbosity >= 0:
+            for spec in report.specs:
+                for note in spec.notes:
+                    self._print(f"note: {spec.path}: {note}")
         if report.combined and self._verbosity >= 0:
             self._combined(report)
         self._failed_points(report)

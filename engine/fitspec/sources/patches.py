@@ -65,7 +65,7 @@ class LoosePatches:
         found = [(member, labels) for member, labels in matches.items() if labels is not None]
         found.sort(key=lambda item: [_natural(value) for value in item[1].values()])
         names = [_patch_name(member) for member, _ in found]
-        _require_distinct(names, pattern.text)
+        require_distinct(names, pattern.text)
         self.labels = {name: labels for name, (_, labels) in zip(names, found, strict=True)}
         self._members = {name: member for name, (member, _) in zip(names, found, strict=True)}
 
@@ -103,7 +103,7 @@ class PatchSet:
             self._operations[title] = orjson.dumps(
                 patch["patch"]
             )  # a tenth of what parsed ones take
-        _require_distinct([patch["metadata"]["name"] for patch in content["patches"]], name)
+        require_distinct([patch["metadata"]["name"] for patch in content["patches"]], name)
 
     def read(self, names: Collection[str]) -> dict[str, bytes]:
         return {name: self._operations[name] for name in names}
@@ -130,7 +130,8 @@ def _natural(value: Label) -> tuple[bool, float, str]:
     return (False, float(value), "")
 
 
-def _require_distinct(names: Iterable[str], where: str) -> None:
+def require_distinct(names: Iterable[str], where: str) -> None:
+    """Raise :class:`WorkspaceError` unless names of patches differ and can be printed."""
     seen: set[str] = set()
     for name in names:
         if name in seen:

@@ -14,6 +14,7 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _PLACEHOLDERS = re.compile(r"(?:\{[^{}]*\})+")
 _INTEGER = re.compile(r"[+-]?\d+")
 _DECIMAL = re.compile(r"[+-]?(?:\d+\.\d*|\.?\d+)(?:[eE][+-]?\d+)?")
+_MAX_INTEGER = 2.0**63  # more digits than that have no place in JSON
 
 
 @dataclass(frozen=True)
@@ -58,4 +59,5 @@ def label_value(text: Label) -> Label:
         return text
     if not _DECIMAL.fullmatch(text) or not math.isfinite(float(text)):
         return text
-    return int(text) if _INTEGER.fullmatch(text) else float(text)
+    whole = _INTEGER.fullmatch(text) and abs(float(text)) < _MAX_INTEGER
+    return int(text) if whole else float(text)

@@ -105,11 +105,15 @@ class Patches(Model):
     patchset: Name | None = None
     """A pyhf PatchSet in the archive."""
     yields: Name | Rows | None = None
-    """Signal yields: a CSV file, or tables with labels and one key per channel."""
+    """Expected signal events: a CSV file beside the spec, or tables; a column for each bin."""
     discovery: Names | None = None
-    """Channels that get one signal event each, for model-independent limits."""
+    """Channels (or `channel[bin]`); one signal event in each is a hypothesis of its own."""
     labels: Names | None = None
-    """New names for the labels of a patchset, in its order."""
+    """The label columns of yields; or new names for the labels of a patchset, in its order."""
+    luminosity: bool | None = None
+    """Whether yields share the workspace's luminosity; default: if there is one."""
+    systematics: dict[Name, Fraction] = {}
+    """Relative uncertainties of all yields by name; a name of the workspace is its parameter."""
     select: dict[str, Selector] = {}
     """Label values, lists of them, or ranges; all must hold."""
 
@@ -120,8 +124,12 @@ class Patches(Model):
         if len(given) != 1:
             found = " and ".join(given) or "none"
             raise ValueError(f"exactly one of {', '.join(sources)} is needed; found {found}")
-        if self.labels is not None and self.patchset is None:
-            raise ValueError("labels renames the labels of a patchset; there is none")
+        if self.labels is not None and self.patchset is None and self.yields is None:
+            raise ValueError("labels belongs to a patchset or to yields; there is neither")
+        if self.labels is not None and len(set(self.labels)) < len(self.labels):
+            raise ValueError("labels lists a name twice")
+        if self.yields is None and (self.luminosity is not None or self.systematics):
+            raise ValueError("luminosity and systematics belong to yields; there are none")
         return self
 
 
