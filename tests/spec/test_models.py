@@ -89,6 +89,8 @@ GOOD = {
     "one POI value": "poi.test = 1",
     "several POI values": "poi.test = [0.5, 1]",
     "a scan": "poi.scan = {start = 0, stop = 5, num = 51}",
+    "keys that go together": """
+        parametrize = {"region, channel" = [["low", "SR1"], ["high", 2]], year = [1, 2]}""",
     "a limit": "poi.upper_limit = 0.95",
     "a limit of a scan": """
         [poi]
@@ -167,6 +169,9 @@ BAD = {
     "a scan for no limit": (
         'poi = {scan = {start = 0, stop = 1, num = 2}, method = "scan"}', "needs scan and upper",
     ),
+    "a key without its value": ('parametrize = {"a, b" = [[1, 2], [3]]}', "takes 2 values a case"),
+    "a list for one key": ("parametrize = {a = [[1, 2]]}", "takes 1 value a case"),
+    "a key twice": ('parametrize = {"a, b" = [[1, 2]], b = [1]}', "there twice"),
     "a confidence level of one": ("poi.upper_limit = 1.0", "less than 1"),
     "cross-sections of no label": ('cross_section.table = "x"', "required"),
     "cross-sections without a limit": (
@@ -266,6 +271,17 @@ def test_funcx_is_another_name_for_globus_compute() -> None:
 )
 def test_the_poi_values_are_those_asked_for(poi: dict[str, Any], values: tuple[float]) -> None:
     assert Poi.model_validate(poi).values == values
+
+
+def test_keys_that_go_together_are_no_product() -> None:
+    spec = Spec.model_validate(
+        tomllib.loads(MINIMAL + 'parametrize = {"a, b" = [["x", 1], ["y", 2]], c = [3, 4]}')
+    )
+
+    assert spec.cases == [
+        {"a": "x", "b": 1, "c": 3}, {"a": "x", "b": 1, "c": 4},
+        {"a": "y", "b": 2, "c": 3}, {"a": "y", "b": 2, "c": 4},
+    ]  # fmt: skip
 
 
 @settings(deadline=None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -70,12 +69,6 @@ class Opener:
         if key not in self._open:
             self._open[key] = open_archive(path)
         return self._open[key]
-
-
-def cases_of(spec: SpecFile) -> list[dict[str, Label]]:
-    """The cartesian product of ``[parametrize]``; one empty case without it."""
-    keys = spec.spec.parametrize
-    return [dict(zip(keys, values, strict=True)) for values in itertools.product(*keys.values())]
 
 
 def open_case(spec: SpecFile, values: Mapping[str, Label], opener: Opener) -> Case:

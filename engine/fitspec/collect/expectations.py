@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fitspec.collect.cases import cases_of, substitute
+from fitspec.collect.cases import substitute
 from fitspec.collect.points import Combination, Point
 from fitspec.errors import nearest
 from fitspec.results import Band, Label
@@ -123,8 +123,9 @@ class _Targets:
 def _per_case(spec: SpecFile, expect: Expect) -> Iterator[tuple[Expect, dict[str, Label]]]:
     """An expectation whose point or table has ``{key}``, once a case; any other as it is."""
     place = expect.point or expect.table or ""
-    keys = [key for key in spec.spec.parametrize if f"{{{key}}}" in place]
-    used = dict.fromkeys(tuple((key, case[key]) for key in keys) for case in cases_of(spec))
+    cases = spec.spec.cases
+    keys = [key for key in cases[0] if f"{{{key}}}" in place]
+    used = dict.fromkeys(tuple((key, case[key]) for key in keys) for case in cases)
     for pairs in used:
         values = dict(pairs)
         name = "point" if expect.point is not None else "table"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from fitspec.collect.cases import Case, Opener, cases_of, open_case
+from fitspec.collect.cases import Case, Opener, open_case
 from fitspec.errors import nearest
 from fitspec.results import Label
 from fitspec.sources.pattern import label_value
@@ -73,7 +73,7 @@ def points_of(spec: SpecFile, opener: Opener) -> list[Point]:
             same id.
     """
     points = []
-    for values in cases_of(spec):
+    for values in spec.spec.cases:
         case = open_case(spec, values, opener)
         for patch, labels in case.patches.labels.items():
             overlap = sorted(set(labels) & set(case.values))

@@ -6,14 +6,17 @@ separate question, answered in :mod:`fitspec.plan`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
+from fitspec.errors import counted
 from fitspec.results import Band, Label
 from fitspec.spec.types import (
+    Combinations,
     Digests,
     FiveNumbers,
     Fraction,
@@ -30,6 +33,11 @@ from fitspec.spec.types import (
 )
 
 SCHEMA_VERSION = 1
+
+
+def _keys(key: str) -> list[str]:
+    """`"region, channel"` stands for two keys."""
+    return [name.strip() for name in key.split(",")]
 
 
 def _selection(value: Any) -> Any:
@@ -335,8 +343,9 @@ class Spec(Model):
     fitspec: Literal[1]
     """Version of the specification language."""
     analysis: Analysis
-    parametrize: dict[Name, Labels] = {}
-    """Cartesian product of cases; `{key}` may stand in any string below."""
+    parametrize: dict[Name, Combinations] = {}
+    """Cartesian product of cases; `{key}` may stand in any string below. Keys that go together are
+    written as one, `"region, channel"`, with a list of values for each case."""
     workspace: Workspace
     patches: Patches | None = None
     poi: Poi = Poi()
@@ -348,6 +357,32 @@ class Spec(Model):
     expect: Annotated[
         tuple[Expect, ...], BeforeValidator(to_tuple, json_schema_input_type=list[Expect])
     ] = ()
+
+    @property
+    def cases(self) -> list[dict[str, Label]]:
+        """Values of `parametrize` by key, one dictionary a case; an empty one without it."""
+        keys = [_keys(key) for key in self.parametrize]
+        return [
+            {
+                name: value
+                for names, together in zip(keys, case, strict=True)
+                for name, value in zip(names, one_or_more(together), strict=True)
+            }
+            for case in itertools.product(*self.parametrize.values())
+        ]
+
+    @field_validator("parametrize")
+    @classmethod
+    def _a_value_for_each_key(cls, parametrize: dict[str, Any]) -> dict[str, Any]:
+        names = [name for key in parametrize for name in _keys(key)]
+        for name in names:
+            if not name or names.count(name) > 1:
+                raise ValueError(f"{name!r} is empty, or there twice")
+        for key, values in parametrize.items():
+            wanted = len(_keys(key))
+            if any((len(v) if isinstance(v, tuple) else 1) != wanted for v in values):
+                raise ValueError(f"{key!r} takes {counted(wanted, 'value')} a case")
+        return parametrize
 
     @property
     def tested(self) -> tuple[float, ...]:

@@ -42,6 +42,14 @@ Labels = Annotated[
     BeforeValidator(to_tuple, json_schema_input_type=list[Label]),
     Field(min_length=1),
 ]
+Combinations = Annotated[
+    tuple[Label | tuple[Label, ...], ...],
+    BeforeValidator(
+        lambda value: tuple(map(to_tuple, value)) if isinstance(value, list) else value,
+        json_schema_input_type=list[Label] | list[list[Label]],
+    ),
+    Field(min_length=1),
+]
 Names = Annotated[
     tuple[Name, ...],
     BeforeValidator(to_tuple, json_schema_input_type=list[Name]),
