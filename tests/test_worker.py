@@ -297,7 +297,7 @@ def test_an_error_nobody_thought_of_is_one_line_with_its_place(raw, good, monkey
 def test_an_order_that_is_not_understood_is_a_reason(raw, good, make_patch):
     strange, fine = run(raw, order(make_patch([5.0, 8.0]), colour="red"), good)
 
-    assert strange.error.startswith("unexpected TypeError at worker.py:")
+    assert strange.error.startswith("unexpected TypeError at question.py:")
     assert "colour" in strange.error
     assert fine.status == "ok"
 

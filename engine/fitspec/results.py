@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from fitspec.bestfit import BestFit
 from fitspec.errors import InferenceError
 
 Label = str | int | float
@@ -103,6 +104,7 @@ class Outcome:
         upper_limit_xsec_exp: expected upper limits at -2..+2 sigma, in pb.
         mu_hat: best-fit POI of the free fit to the observed data.
         discovery: the test of the background-only hypothesis, where q0 was asked for.
+        fit: the fit to the observed data, where one was asked for.
         fits: every fit that entered the numbers.
         notes: what a careful reader should know about these numbers.
         seconds: wall time on the worker.
@@ -118,6 +120,7 @@ class Outcome:
     upper_limit_xsec_exp: Band | None = None
     mu_hat: float | None = None
     discovery: Discovery | None = None
+    fit: BestFit | None = None
     fits: tuple[FitResult, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -146,6 +149,7 @@ class Outcome:
                 **bands,
                 "tests": tuple(HypothesisTest(**test) for test in tests),
                 "discovery": discovery,
+                "fit": None if data["fit"] is None else BestFit.from_dict(data["fit"]),
                 "fits": tuple(
                     FitResult(**{**fit, "at_bounds": tuple(fit["at_bounds"])})
                     for fit in data["fits"]
@@ -164,6 +168,7 @@ class Outcome:
         return _record(self) | {
             "tests": [_record(test) for test in self.tests],
             "discovery": None if self.discovery is None else _record(self.discovery),
+            "fit": None if self.fit is None else self.fit.to_dict(),
             "fits": [_record(fit) for fit in self.fits],
         }
 

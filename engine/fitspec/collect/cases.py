@@ -134,7 +134,10 @@ def _filled(
 def _require_testable(spec: SpecFile, bounds: tuple[float, float]) -> None:
     low, high = bounds
     key = ("poi", "scan") if spec.spec.poi.scan else ("poi", "test")
-    for mu in spec.spec.poi.values:
+    asked = [] if spec.spec.fit_alone else [(key, mu) for mu in spec.spec.poi.values]
+    if spec.spec.fit is not None and spec.spec.fit.mu is not None:
+        asked.append((("fit", "mu"), spec.spec.fit.mu))
+    for key, mu in asked:
         if not low <= mu <= high:
             raise spec.error(
                 key,

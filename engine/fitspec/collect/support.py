@@ -22,6 +22,11 @@ def _unsupported(spec: SpecFile) -> list[tuple[KeyPath, str]]:
         (asked.poi.upper_limit is not None, ("poi", "upper_limit"), "use poi.test or poi.scan"),
         (asked.cross_section is not None, ("cross_section",), "remove it"),
         (inference.calculator == "toys", ("inference", "calculator"), 'use "asymptotic"'),
+        (
+            asked.fit is not None and asked.backend.name != "native",
+            ("fit",),
+            'use backend.name = "native"',
+        ),
         (inference.expected == "pre-fit", ("inference", "expected"), 'use "post-fit"'),
     ]
     return [(key, instead) for wanted, key, instead in checks if wanted]

@@ -11,12 +11,15 @@ VERSION = "1.0.0"
 """Of the HistFactory JSON format."""
 
 
-def require_consistent(workspace: Mapping[str, Any], measurement: str) -> None:
+def require_consistent(
+    workspace: Mapping[str, Any], measurement: str, *, needs_poi: bool = True
+) -> None:
     """Raise :class:`WorkspaceError` unless a likelihood can be made of a workspace.
 
     Args:
         workspace: with its signal, whatever a patch has made of it.
         measurement: name of the measurement to use.
+        needs_poi: some sample must carry the POI.
     """
     try:
         if workspace["version"] != VERSION:
@@ -27,7 +30,8 @@ def require_consistent(workspace: Mapping[str, Any], measurement: str) -> None:
         for channel in workspace["channels"]:
             _require_observed(channel, workspace["observations"])
         config = _measurement(workspace, measurement)["config"]
-        _require_poi(workspace, config["poi"])
+        if needs_poi:
+            _require_poi(workspace, config["poi"])
     except (KeyError, TypeError, AttributeError) as error:
         raise WorkspaceError(f"it is no HistFactory workspace: {error!r}") from error
 

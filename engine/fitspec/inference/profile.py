@@ -69,6 +69,10 @@ class Profile:
                 self._fit(mu, *self._likelihood.alternatives)
         return self._minima[mu]
 
+    def explore(self) -> None:
+        """Make the free fit again from the likelihood's other starting values."""
+        self._fit(None, *self._likelihood.alternatives)
+
     def settle(self, mus: Iterable[float]) -> None:
         """Make all conditional fits, and the free fit again from the lowest of them.
 

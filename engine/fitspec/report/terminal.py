@@ -22,6 +22,7 @@ from rich.text import Text
 
 from fitspec.errors import counted
 from fitspec.inference.asymptotics import SIGMAS
+from fitspec.report.fits import brief, fit_tables
 from fitspec.results import CheckOutcome, CheckResult, PointResult, RunReport, as_band, failures
 
 RESULTS_SHOWN = 20
@@ -140,12 +141,14 @@ class TerminalReport:
                 mu = [] if one_mu else [f"{test.mu:g}"]
                 row = [name, *mu, _number(test.CLs_obs), f"{median} [{low}, {high}]"]
                 table.add_row(*map(Text, [*row, f"{point.outcome.mu_hat:.3f}", excluded]))
-        for listed in (table, _discoveries(report.points)):
+        fits = fit_tables(report.points, self._verbosity)
+        for listed in (table, _discoveries(report.points), *fits):
             if listed.row_count:
                 self._print("")
                 self._print_table(listed)
         for point in report.points:
-            for note in point.outcome.notes:
+            fit_notes = point.outcome.fit.notes if point.outcome.fit else ()
+            for note in (*point.outcome.notes, *fit_notes):
                 self._print(f"note: {point.id}: {note}")
 
     def _combined(self, report: RunReport) -> None:
@@ -280,6 +283,8 @@ def _line(point: PointResult) -> str:
     )
     if outcome.discovery is not None:
         tests = f"p0 {_number(outcome.p0)}"
+    if outcome.fit is not None and not tests:
+        tests = brief(outcome.fit)
     how = "stored" if point.cached else f"{outcome.seconds:.1f} s"
     return f"{point.node_id} {tests} ({how})"
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from fitspec.bestfit import BestFit
 from fitspec.errors import InferenceError
 from fitspec.histfactory.interpolation import Array
 from fitspec.histfactory.likelihood import Likelihood
 from fitspec.histfactory.minimise import minimise
 from fitspec.histfactory.model import Compiler
+from fitspec.inference.bestfit import best_fit
 from fitspec.inference.likelihood import Minimum
-from fitspec.inference.question import Question
+from fitspec.inference.question import FitQuestion, Question
 
 
 class NativeLikelihood:
@@ -22,7 +25,7 @@ class NativeLikelihood:
     Args:
         compiler: of the background-only workspace.
         workspace: the patched workspace.
-        question: measurement and interpolation codes.
+        question: measurement and interpolation codes, and whether a model without a POI will do.
 
     Raises:
         WorkspaceError: no model can be made of this workspace.
@@ -32,16 +35,20 @@ class NativeLikelihood:
     def __init__(
         self, compiler: Compiler, workspace: Mapping[str, Any], question: Question
     ) -> None:
-        model = compiler.compile(workspace, question.measurement)
+        model = compiler.compile(workspace, question.measurement, needs_poi=not question.fit_alone)
         self._parameters, self._poi = model.parameters, model.poi
-        if self._parameters.fixed[self._poi]:
-            name = self._parameters.names[self._poi]
-            raise InferenceError(f"the measurement fixes the POI {name!r}", "unfix it")
         self._likelihood = Likelihood(model, question.normsys, question.histosys)
         self.observed = self._likelihood.observed()
         self.alternatives = (self._below_nominal(model.additive),)
-        low, high = self._parameters.low[self._poi], self._parameters.high[self._poi]
-        self.poi_bounds = (float(low), float(high))
+        self.poi_bounds = self._bounds()
+
+    def _bounds(self) -> tuple[float, float]:
+        p, poi = self._parameters, self._poi
+        if poi is None:
+            return -math.inf, math.inf
+        if p.fixed[poi]:
+            raise InferenceError(f"the measurement fixes the POI {p.names[poi]!r}", "unfix it")
+        return float(p.low[poi]), float(p.high[poi])
 
     def _below_nominal(self, additive: slice) -> Array:
         """Starting values half a sigma down in all histosys.
@@ -64,7 +71,7 @@ class NativeLikelihood:
         """See :meth:`fitspec.inference.likelihood.Likelihood.fit`."""
         theta = np.array(self._parameters.inits if start is None else start)
         fixed = self._parameters.fixed.copy()
-        if mu is not None:
+        if mu is not None and self._poi is not None:
             theta[self._poi], fixed[self._poi] = mu, True
         try:
             found = minimise(
@@ -78,7 +85,7 @@ class NativeLikelihood:
         names = self._parameters.names
         return Minimum(
             parameters=found.theta,
-            poi=float(found.theta[self._poi]),
+            poi=0.0 if self._poi is None else float(found.theta[self._poi]),
             twice_nll=2 * found.nll,
             iterations=found.iterations,
             edm=found.edm,
@@ -96,6 +103,10 @@ class NativeLikelihood:
             return None
         channel, index = self._likelihood.model.bins[b]
         return f"expects {expected[b]:.3g} events in bin {index} of channel {channel!r}"
+
+    def best_fit(self, minimum: Minimum, asked: FitQuestion) -> BestFit:
+        """See :meth:`fitspec.inference.likelihood.Likelihood.best_fit`."""
+        return best_fit(self._likelihood, self.observed, minimum, asked)
 
     def asimov(self, parameters: Any) -> Any:
         """See :meth:`fitspec.inference.likelihood.Likelihood.asimov`."""

@@ -7,10 +7,11 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from fitspec.bestfit import BestFit
 from fitspec.errors import ConvergenceError, InferenceError, MissingExtraError
 from fitspec.histfactory.consistency import require_lumi
 from fitspec.inference.likelihood import Minimum
-from fitspec.inference.question import Question
+from fitspec.inference.question import FitQuestion, Question
 
 MAX_ITERATIONS = 100_000
 """pyhf's default, made explicit."""
@@ -151,6 +152,12 @@ class PyhfLikelihood:
                         f"expects {float(events):.3g} events in bin {index} of channel {channel!r}"
                     )
         return None
+
+    def best_fit(self, minimum: Minimum, asked: FitQuestion) -> BestFit:  # noqa: ARG002
+        """See :meth:`fitspec.inference.likelihood.Likelihood.best_fit`."""
+        raise InferenceError(
+            "the pyhf backend has no exact Hessian for [fit]", 'use backend.name = "native"'
+        )
 
     def asimov(self, parameters: Any) -> Any:
         """See :meth:`fitspec.inference.likelihood.Likelihood.asimov`."""
