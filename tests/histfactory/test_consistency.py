@@ -56,6 +56,13 @@ def test_an_unsound_workspace_says_why(sound: dict[str, Any], problem: str) -> N
     assert str(caught.value) == problem
 
 
+def test_a_background_may_do_without_a_poi(sound: dict[str, Any]) -> None:
+    sound["channels"][0]["samples"].pop()
+    with pytest.raises(WorkspaceError, match="no sample carries the POI"):
+        require_consistent(sound, "measurement")
+    require_consistent(sound, "measurement", needs_poi=False)
+
+
 def test_a_luminosity_needs_its_auxiliary_measurement(sound: dict[str, Any]) -> None:
     lumi = {"name": "lumi", "type": "lumi", "data": None}
     sound["channels"][0]["samples"][1]["modifiers"].append(lumi)

@@ -156,7 +156,7 @@ def test_yields_are_those_of_cabinetry(stau):
 def test_the_covariance_is_the_one_that_minuit_finds(stau):
     """Minuit's Hessian is made of finite differences: 1% is its precision, not ours.
 
-    That of all 122 free parameters would take it a minute: free are those that move the POI, and
+    That of all 120 free parameters would take it a minute: free are those that move the POI, and
     the statistical and normalisation ones.
     """
     workspace = orjson.loads(orjson.dumps(stau["workspace"]))

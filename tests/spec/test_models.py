@@ -88,6 +88,8 @@ GOOD = {
     "several POI values": "poi.test = [0.5, 1]",
     "a scan": "poi.scan = {start = 0, stop = 5, num = 51}",
     "a limit": "poi.upper_limit = 0.95",
+    "a fit": "fit = {mu = 0, correlations = true, yields = true}",
+    "a fit with some impacts": "fit.impacts = 10",
     "a number of toys": 'inference = {calculator = "toys", toys = 5000, seed = 1}',
     "toys until": 'inference = {calculator = "toys", toys = {max = 1000, precision = 0.02}}',
     "other statistics": 'inference = {test_statistic = "q0", expected = "pre-fit"}',
@@ -328,6 +330,8 @@ SPECS = table(
         test=FINITE | st.lists(FINITE, min_size=1, max_size=3, unique=True), upper_limit=FRACTIONS
     )
     | table({"scan": SCANS}),
+    fit=table(correlations=st.booleans(), impacts=st.booleans() | st.integers(1, 99))
+    | table(mu=FINITE, yields=st.booleans()),
     cross_section=table({"table": NAMES, "on": NAMES}),
     inference=st.one_of(
         table(
@@ -359,9 +363,11 @@ SPECS = table(
 
 
 def without_contradiction(data: dict[str, Any]) -> dict[str, Any]:
-    """q0 tests 0 alone, and there is nothing to combine by."""
+    """q0 tests 0 alone, and there is nothing to combine by; nor by a fit alone."""
     if data.get("inference", {}).get("test_statistic") == "q0":
         return {key: value for key, value in data.items() if key not in {"poi", "combine"}}
+    if "fit" in data and not data.get("poi"):
+        return {key: value for key, value in data.items() if key != "combine"}
     return data
 
 

@@ -37,7 +37,7 @@ def fit_tables(points: Sequence[PointResult], verbosity: int) -> Iterator[Table]
 def brief(fit: BestFit) -> str:
     """A fit in a few words."""
     if fit.signal is None:
-        return f"-2 ln L {_number(fit.twice_nll)}"
+        return f"-2 ln L {fit.twice_nll:.3f}"
     kept = " (fixed)" if fit.mu is not None else ""
     return f"{fit.poi} {_measured(fit.signal)}{kept}"
 
@@ -68,7 +68,8 @@ def _parameters(name: str, fit: BestFit, top: int | None) -> Table:
     table = _table(f"{name}{of}", *columns, *((f"impact on {fit.poi}",) if fit.impacts else ()))
     for p in shown:
         impact = (_impact(impacts[p.name]),) if fit.impacts else ()
-        _add(table, p.name, _measured(p), f"{p.pull:+.2f}", _number(p.constraint), *impact)
+        constraint = "" if p.constraint is None else f"{p.constraint:.2f}"
+        _add(table, p.name, _measured(p), f"{p.pull:+.2f}", constraint, *impact)
     return table
 
 
@@ -111,4 +112,4 @@ def _impact(impact: Impact) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}"
+    return "" if value is None else f"{value:.4g}"
