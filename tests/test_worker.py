@@ -134,6 +134,13 @@ def test_a_fit_of_the_background_needs_no_patch(raw):
     assert {p.name for p in outcome.fit.parameters} == {"shape", "norm"}
 
 
+def test_a_fit_with_a_patch_that_brings_no_poi_is_refused(raw, make_patch):
+    [outcome] = run(raw, order(make_patch([5.0, 8.0], "nu"), fit=asdict(FitQuestion())))
+
+    problem = "makes the workspace unsound: no sample carries the POI 'mu'"
+    assert outcome.error == f"PatchError: patch 'signal': {problem}"
+
+
 def test_parameters_at_their_bounds_come_back(background, make_patch):
     background["observations"][0]["data"] = [38.0, 22.0]
     raw = json.dumps(background).encode()

@@ -114,7 +114,9 @@ def _infer(background: bytes, order: PointOrder) -> Outcome:
         _compiler(background)  # what is wrong with the background is not the patch's fault
     workspace = apply_patch(_unpacked(background), order["patch"], order["patch_name"])
     try:
-        require_consistent(workspace, question.measurement, needs_poi=not question.fit_alone)
+        # a background may be fitted as it is; a patch that brings no POI is a mistake
+        needs_poi = not question.fit_alone or order["patch"] != NO_OPERATIONS
+        require_consistent(workspace, question.measurement, needs_poi=needs_poi)
         with _likelihood(background, workspace, question) as likelihood:
             if question.fit is not None and question.fit.alone:
                 return fit_observed(likelihood, question.fit)

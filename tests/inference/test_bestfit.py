@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import pyhf
 import pytest
 from build import (
     LUMI,
@@ -302,6 +303,19 @@ def test_a_background_needs_no_poi(poi, mu):
     with_signal = fitted(counting(), mu=0.0)
     assert found.fit.twice_nll == pytest.approx(with_signal.twice_nll, rel=1e-9)
     assert found.fit.parameters[0].pull == pytest.approx(parameter(with_signal, "jes").pull)
+
+
+def test_the_fit_of_a_background_is_that_of_pyhf_without_a_poi(background):
+    whole = Question("measurement", (), "q", "code4", "code4p", "native", "", "", FitQuestion())
+    ours = fit_observed(NativeLikelihood(Compiler(background), background, whole), whole.fit).fit
+
+    model = pyhf.Workspace(background).model(poi_name=None)
+    data = pyhf.Workspace(background).data(model)
+    theirs, twice_nll = pyhf.infer.mle.fit(data, model, return_fitted_val=True)
+
+    assert ours.twice_nll == pytest.approx(float(twice_nll), abs=1e-5)
+    found = [parameter(ours, name).value for name in model.config.par_names]
+    assert found == pytest.approx(theirs, abs=1e-3)
 
 
 def test_without_a_poi_there_is_nothing_to_have_an_impact_on():
