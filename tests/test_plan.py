@@ -17,8 +17,15 @@ from hypothesis import strategies as st
 import fitspec
 from fitspec.collect import collect
 from fitspec.errors import SpecError
-from fitspec.inference import Question
-from fitspec.plan import Plan, _backend_version, _code_digest, fit_key, make_plan, with_cross_checks
+from fitspec.inference import FitQuestion, Question
+from fitspec.plan import (
+    Plan,
+    _backend_version,
+    _code_digest,
+    fit_key,
+    make_plan,
+    with_cross_checks,
+)
 from fitspec.sources import Access
 from fitspec.spec import load_spec
 
@@ -250,6 +257,39 @@ def test_formatting_and_names_change_no_key(analysis):
     assert set(planned(analysis, "renamed.toml").fits) == before
 
 
+@pytest.mark.parametrize(
+    ("tables", "expected"),
+    [
+        ("[fit]", FitQuestion()),
+        ("[fit]\nimpacts = true", FitQuestion(impacts=True)),
+        ("[fit]\nimpacts = 5", FitQuestion(impacts=True, top=5)),
+        ("[fit]\nmu = 0\nyields = true", FitQuestion(mu=0.0, yields=True)),
+        ("[fit]\ncorrelations = true\n[poi]\ntest = 2",
+         FitQuestion(correlations=True, alone=False)),
+        ("", None),
+    ],
+)  # fmt: skip
+def test_what_the_fit_table_says_is_asked(analysis, tables, expected):
+    edit(analysis, FILES, f"{FILES}\n{tables}")
+
+    for fit in planned(analysis).fits.values():
+        question = Question.from_dict(fit.order["question"])
+        assert question.fit == expected
+        assert question.mus == ((2.0,) if "test" in tables else () if expected else (1.0,))
+
+
+def test_a_fit_beside_tests_is_not_cross_checked_and_one_alone_never(analysis):
+    edit(analysis, FILES, f"{FILES}\n[fit]\n[poi]\ntest = 1.0", "tested.toml")
+    edit(analysis, FILES, f"{FILES}\n[fit]", "alone.toml")
+
+    plan = with_cross_checks(planned(analysis, "tested.toml", "alone.toml"), 100)
+
+    assert len(plan.cross_checks) == 4
+    for pair in plan.cross_checks.values():
+        assert plan.fits[pair.key].tests
+        assert plan.fits[pair.reference].order["question"]["fit"] is None
+
+
 def reverse_keys(value):
     if isinstance(value, dict):
         return {key: reverse_keys(value[key]) for key in reversed(value)}
@@ -267,6 +307,7 @@ settings_of_a_question = st.fixed_dictionaries(
         "tensor": st.sampled_from(["numpy", "jax"]),
         "optimizer": st.sampled_from(["scipy", "minuit"]),
         "poi": st.sampled_from([None, "mu"]),
+        "fit": st.none() | st.builds(FitQuestion, mu=st.sampled_from([None, 0.0])),
     }
 )
 

@@ -162,6 +162,34 @@ def test_p0_may_be_expected(analysis, settings, here, backend):
     assert all(point.outcome.discovery for point in report.points)
 
 
+def test_a_fit_alone_may_be_expected_and_its_tests_may_not(analysis, settings, here):
+    append(analysis, f'[fit]\nyields = true\n[[expect]]\npoint = "{IDS[0]}"\nmu_hat = 0.4\n')
+
+    report = run(["small.toml"], settings, Recorder())
+    again = run(["small.toml"], settings, Recorder())
+
+    [check] = report.checks
+    assert check.quantity == "mu_hat"
+    assert check.actual == report.points[0].outcome.fit.signal.value
+    assert [point.outcome for point in again.points] == [p.outcome for p in report.points]
+    assert all(point.cached for point in again.points)
+    append(analysis, f'[[expect]]\npoint = "{IDS[0]}"\nCLs_obs = 0.4\n')
+    with pytest.raises(SpecError, match="CLs_obs is expected but not asked for"):
+        run(["small.toml"], settings, Recorder())
+
+
+def test_a_background_is_fitted_without_patches(analysis, settings, here):
+    path = analysis / "small.toml"
+    path.write_text(path.read_text().split("[patches]")[0] + "[fit]\nyields = true\n")
+
+    report = run(["small.toml"], settings, Recorder())
+
+    [point] = report.points
+    assert report.ok
+    assert (point.outcome.mu_hat, point.outcome.fit.poi) == (None, None)
+    assert {y.channel for y in point.outcome.fit.yields} == {"SR", "CR"}
+
+
 def test_the_report_names_specifications_and_environment(analysis, settings, here):
     report = run(["small.toml"], settings, Recorder())
 

@@ -19,7 +19,7 @@ import fitspec
 from fitspec import worker
 from fitspec.errors import ExecutionError
 from fitspec.histfactory import minimise, model
-from fitspec.inference import Question
+from fitspec.inference import FitQuestion, Question
 from fitspec.inference.backends import pyhf as by_pyhf
 from fitspec.results import FitResult, HypothesisTest, Outcome
 from fitspec.worker import PointOrder, payload, run_chunk
@@ -111,6 +111,34 @@ def test_a_discovery_is_what_q0_asks_for(raw, make_patch, backend):
     assert outcome.tests == ()
     assert 0 < outcome.p0 < 0.5
     assert outcome.discovery.p0_exp[2] < 0.5
+
+
+def test_a_fit_alone_tests_nothing(raw, make_patch):
+    asked = {"fit": asdict(FitQuestion(correlations=True, impacts=True, yields=True))}
+    [outcome] = run(raw, order(make_patch([5.0, 8.0]), **asked))
+    [tested] = run(raw, order(make_patch([5.0, 8.0])))
+
+    assert (outcome.status, outcome.tests) == ("ok", ())
+    assert outcome.mu_hat == pytest.approx(tested.mu_hat, rel=1e-5)
+    assert outcome.fit.signal.value == outcome.mu_hat
+    assert {i.parameter for i in outcome.fit.impacts} == {"shape", "norm"}
+    assert len(outcome.fit.yields) == 3 * 3 + 2 * 2
+    assert tested.fit is None
+
+
+def test_a_fit_of_the_background_needs_no_patch(raw):
+    asked = {"fit": asdict(FitQuestion(mu=0.0, yields=True)), "mus": ()}
+    [outcome] = run(raw, order([], **asked))
+
+    assert (outcome.status, outcome.mu_hat, outcome.fit.poi) == ("ok", None, None)
+    assert {p.name for p in outcome.fit.parameters} == {"shape", "norm"}
+
+
+def test_a_fit_with_a_patch_that_brings_no_poi_is_refused(raw, make_patch):
+    [outcome] = run(raw, order(make_patch([5.0, 8.0], "nu"), fit=asdict(FitQuestion())))
+
+    problem = "makes the workspace unsound: no sample carries the POI 'mu'"
+    assert outcome.error == f"PatchError: patch 'signal': {problem}"
 
 
 def test_parameters_at_their_bounds_come_back(background, make_patch):
@@ -297,6 +325,20 @@ def test_a_background_that_is_no_workspace_is_to_blame(background, make_patch):
     assert outcome.error == "WorkspaceError: it is no HistFactory workspace: KeyError('data')"
 
 
+def test_a_fit_for_its_own_sake_is_newtons_alone(raw, good, make_patch, monkeypatch):
+    pytest.importorskip("iminuit")
+    monkeypatch.setattr(minimise, "MAX_STEPS", 1)
+    beside, alone = FitQuestion(alone=False), FitQuestion()
+    patch = make_patch([5.0, 8.0])
+
+    tested, fitted = run(raw, *(order(patch, fit=asdict(asked)) for asked in (beside, alone)))
+
+    assert (tested.status, tested.fit) == ("ok", None)
+    assert tested.notes[-1] == "what [fit] asks for is the native likelihood's alone"
+    reason = "the free fit did not converge: no minimum after 1 steps"
+    assert fitted.error == f"ConvergenceError: {reason}"
+
+
 def test_where_newton_finds_no_minimum_minuit_is_asked(raw, good, monkeypatch):
     pytest.importorskip("iminuit")
     [expected] = run(raw, good)
@@ -360,7 +402,7 @@ def test_an_error_nobody_thought_of_is_one_line_with_its_place(raw, good, monkey
 def test_an_order_that_is_not_understood_is_a_reason(raw, good, make_patch):
     strange, fine = run(raw, order(make_patch([5.0, 8.0]), colour="red"), good)
 
-    assert strange.error.startswith("unexpected TypeError at worker.py:")
+    assert strange.error.startswith("unexpected TypeError at question.py:")
     assert "colour" in strange.error
     assert fine.status == "ok"
 

@@ -18,7 +18,7 @@ import orjson
 
 import fitspec
 from fitspec.collect import Case, Collection, Combination, Expectation, Point
-from fitspec.inference import Question
+from fitspec.inference import FitQuestion, Question
 from fitspec.sources import Background
 from fitspec.spec import SpecFile
 from fitspec.worker import PointOrder
@@ -45,6 +45,11 @@ class FitTask:
     def quick(self) -> bool:
         """The native backend needs milliseconds for it, pyhf seconds."""
         return bool(self.order["question"]["backend"] == "native")
+
+    @property
+    def tests(self) -> bool:
+        """It is more than a fit for its own sake."""
+        return not Question.from_dict(self.order["question"]).fit_alone
 
 
 @dataclass(frozen=True)
@@ -109,8 +114,8 @@ def make_plan(collection: Collection) -> Plan:
     return Plan(fits, points, combinations, expectations, {}, graph)
 
 
-REFERENCE = {"backend": "pyhf", "tensor": "numpy", "optimizer": "minuit"}
-"""Another likelihood and another minimiser: what a cross-check compares with."""
+REFERENCE = {"backend": "pyhf", "tensor": "numpy", "optimizer": "minuit", "fit": None}
+"""Another likelihood and another minimiser: what a cross-check of tests compares with."""
 
 
 def with_cross_checks(plan: Plan, number: int) -> Plan:
@@ -118,16 +123,16 @@ def with_cross_checks(plan: Plan, number: int) -> Plan:
 
     Args:
         plan: with the fits to choose from, those of the native backend.
-        number: how many; all if there are fewer.
+        number: how many; all that test something if there are fewer.
     """
-    native = [key for key, fit in plan.fits.items() if fit.quick]
+    native = [key for key, fit in plan.fits.items() if fit.quick and fit.tests]
     chosen = random.SystemRandom().sample(native, min(number, len(native)))
     references: dict[str, FitTask] = {}
     cross_checks: dict[str, CrossCheck] = {}
     graph = dict(plan.graph)
     for key in sorted(chosen, key=native.index):
         task = plan.fits[key]
-        question = Question(**{**task.order["question"], **REFERENCE})
+        question = Question.from_dict({**task.order["question"], **REFERENCE})
         if question.mus:  # are enough: a search for limits takes pyhf minutes
             question = replace(question, level=None)
         reference = fit_key(task.background.digest, task.order["patch"], question)
@@ -182,6 +187,20 @@ def _question(spec: SpecFile, case: Case) -> Question:
         method=asked.poi.method,
         expected=asked.inference.expected,
         poi=case.poi,
+        fit=_fit_question(spec),
+    )
+
+
+def _fit_question(spec: SpecFile) -> FitQuestion | None:
+    if (asked := spec.spec.fit) is None:
+        return None
+    return FitQuestion(
+        mu=asked.mu,
+        correlations=asked.correlations,
+        impacts=asked.impacts is not False,
+        top=None if isinstance(asked.impacts, bool) else asked.impacts,
+        yields=asked.yields,
+        alone=spec.spec.fit_alone,
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from fitspec.bestfit import BestFit
 from fitspec.errors import InferenceError
 
 Label = str | int | float
@@ -103,6 +104,7 @@ class Outcome:
         upper_limit_CLb: 1 - p_b of the observed data at the observed limit.
         mu_hat: best-fit POI of the free fit to the observed data.
         discovery: the test of the background-only hypothesis, where q0 was asked for.
+        fit: the fit to the observed data, where one was asked for.
         fits: every fit that entered the numbers.
         notes: what a careful reader should know about these numbers.
         seconds: wall time on the worker.
@@ -117,6 +119,7 @@ class Outcome:
     upper_limit_CLb: float | None = None
     mu_hat: float | None = None
     discovery: Discovery | None = None
+    fit: BestFit | None = None
     fits: tuple[FitResult, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -142,6 +145,7 @@ class Outcome:
                 "upper_limit_exp": None if limits is None else tuple(limits),
                 "tests": tuple(HypothesisTest(**test) for test in tests),
                 "discovery": discovery,
+                "fit": None if data["fit"] is None else BestFit.from_dict(data["fit"]),
                 "fits": tuple(
                     FitResult(**{**fit, "at_bounds": tuple(fit["at_bounds"])})
                     for fit in data["fits"]
@@ -160,6 +164,7 @@ class Outcome:
         return _record(self) | {
             "tests": [_record(test) for test in self.tests],
             "discovery": None if self.discovery is None else _record(self.discovery),
+            "fit": None if self.fit is None else self.fit.to_dict(),
             "fits": [_record(fit) for fit in self.fits],
         }
 

@@ -30,7 +30,7 @@ from fitspec.errors import (
     WorkspaceError,
 )
 from fitspec.histfactory import NO_OPERATIONS, apply_patch, require_consistent
-from fitspec.inference import Question, test_hypotheses
+from fitspec.inference import Question, fit_observed, test_hypotheses
 from fitspec.results import Outcome
 
 if TYPE_CHECKING:
@@ -109,16 +109,20 @@ def _unpacked(background: bytes) -> Mapping[str, Any]:
 
 
 def _infer(background: bytes, order: PointOrder) -> Outcome:
-    question = Question(**order["question"])
+    question = Question.from_dict(order["question"])
     if question.backend == "native":
         _compiler(background)  # what is wrong with the background is not the patch's fault
     workspace = apply_patch(_unpacked(background), order["patch"], order["patch_name"])
     try:
-        require_consistent(workspace, question.measurement, question.poi)
+        # a background may be fitted as it is; a patch that brings no POI is a mistake
+        needs_poi = not question.fit_alone or order["patch"] != NO_OPERATIONS
+        require_consistent(workspace, question.measurement, question.poi, needs_poi=needs_poi)
         with _likelihood(background, workspace, question) as likelihood:
+            if question.fit is not None and question.fit.alone:
+                return fit_observed(likelihood, question.fit)
             return test_hypotheses(likelihood, question)
     except ConvergenceError as error:
-        if question.backend != "native":
+        if question.backend != "native" or question.fit_alone:
             raise
         return _second_opinion(workspace, question, error)
     except WorkspaceError as error:
@@ -134,13 +138,16 @@ def _second_opinion(
     """Where Newton's method finds no minimum, pyhf's model with minuit may."""
     from fitspec.inference.backends.pyhf import open_likelihood
 
-    other = replace(question, backend="pyhf", tensor="numpy", optimizer="minuit")
+    other = replace(question, backend="pyhf", tensor="numpy", optimizer="minuit", fit=None)
     try:
         with open_likelihood(workspace, other) as likelihood:
             outcome = test_hypotheses(likelihood, other)
     except FitspecError as error:
         raise ConvergenceError(f"{reason}; and pyhf with minuit: {error}") from error
-    return replace(outcome, notes=(*outcome.notes, f"fitted by pyhf with minuit, since {reason}"))
+    notes = [f"fitted by pyhf with minuit, since {reason}"]
+    if question.fit is not None:
+        notes.append("what [fit] asks for is the native likelihood's alone")
+    return replace(outcome, notes=(*outcome.notes, *notes))
 
 
 @contextlib.contextmanager

@@ -261,6 +261,12 @@ WRONG = "0" * 64
             id="POI above pyhf's bounds",
         ),
         pytest.param(
+            (FILES, f"{FILES}\n[fit]\nmu = -0.5"),
+            "12: fit.mu: mu = -0.5 is outside the POI's bounds [0, 10]; "
+            "test a value inside the bounds that the measurement gives",
+            id="fit below pyhf's bounds",
+        ),
+        pytest.param(
             (FILES, f"{FILES}\n[poi]\nscan = {{ start = -1, stop = 1, num = 3 }}"),
             "12: poi.scan: mu = -1 is outside the POI's bounds [0, 10]; "
             "test a value inside the bounds that the measurement gives",
@@ -358,6 +364,13 @@ def test_a_label_that_is_also_a_parametrize_key_is_an_error(analysis):
 
     expected = "small.toml:9: parametrize.mass: 'mass' is also a label of the patches"
     assert str(caught.value) == f"{expected}; rename one of them"
+
+
+def test_where_nothing_is_tested_no_value_can_be_outside_the_bounds(analysis, background):
+    background["measurements"][0]["config"]["parameters"] = [{"name": "mu", "bounds": [[0, 0.5]]}]
+    (analysis / "background.json").write_text(json.dumps(background))
+
+    assert chosen(edited(analysis, (FILES, f"{FILES}\n[fit]"))) == IDS
 
 
 def test_the_measurements_own_bounds_count(analysis, background):

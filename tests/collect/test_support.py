@@ -16,6 +16,9 @@ NOT_YET = {
     "inference.calculator": (
         FILES, f'{FILES}\n[inference]\ntoys = 10\ncalculator = "toys"', 13, 'use "asymptotic"',
     ),
+    "fit": (
+        FILES, f'{FILES}\n[fit]\n[backend]\nname = "pyhf"', 11, 'use backend.name = "native"',
+    ),
 }  # fmt: skip
 
 
@@ -54,9 +57,10 @@ def test_a_feature_that_is_to_come_is_refused_at_its_key(spec_with, key):
         '[inference]\ninterpcodes = { normsys = "code1", histosys = "code0" }',
         '[inference]\ntest_statistic = "q0"',
         '[backend]\nname = "native"',
+        "[fit]\nmu = 0\nyields = true",
         '[backend]\nname = "pyhf"\ntensor = "jax"\noptimizer = "minuit"',
     ],
-    ids=["scan", "inference", "interpcodes", "discovery", "native", "pyhf"],
+    ids=["scan", "inference", "interpcodes", "discovery", "native", "fit", "pyhf"],
 )
 def test_what_can_be_done_is_let_through(spec_with, table):
     require_supported(spec_with(FILES, f"{FILES}\n{table}"))

@@ -67,6 +67,13 @@ def test_a_signal_may_be_all_in_its_variations(sound: dict[str, Any]) -> None:
     require_consistent(sound, "measurement")
 
 
+def test_a_background_may_do_without_a_poi(sound: dict[str, Any]) -> None:
+    sound["channels"][0]["samples"].pop()
+    with pytest.raises(WorkspaceError, match="no sample carries the POI"):
+        require_consistent(sound, "measurement")
+    require_consistent(sound, "measurement", needs_poi=False)
+
+
 def test_a_luminosity_needs_its_auxiliary_measurement(sound: dict[str, Any]) -> None:
     lumi = {"name": "lumi", "type": "lumi", "data": None}
     sound["channels"][0]["samples"][1]["modifiers"].append(lumi)

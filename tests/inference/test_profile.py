@@ -35,6 +35,17 @@ def test_the_free_fit_to_observed_data_is_made_from_two_starts():
     assert free == [None, 1.0]  # and from the lowest conditional fit, though it undercuts nothing
 
 
+def test_without_conditional_fits_other_starting_values_are_the_second_start():
+    likelihood = Gaussian(0.5)
+    likelihood.alternatives = (-0.5, 3.0)
+    profile = observed(likelihood)
+
+    profile.explore()
+
+    assert [call[1:] for call in likelihood.calls] == [(None, None), (None, -0.5), (None, 3.0)]
+    assert [fit.kind for fit in profile.fits] == ["free"]
+
+
 def test_the_free_fit_to_asimov_data_starts_from_the_parameters_that_made_them():
     likelihood = Gaussian(0.5)
 

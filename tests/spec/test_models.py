@@ -98,6 +98,8 @@ GOOD = {
         upper_limit = 0.95
         method = "scan\"""",
     "another POI": 'poi.name = "mu_ttbar"',
+    "a fit": "fit = {mu = 0, correlations = true, yields = true}",
+    "a fit with some impacts": "fit.impacts = 10",
     "a number of toys": 'inference = {calculator = "toys", toys = 5000, seed = 1}',
     "toys until": 'inference = {calculator = "toys", toys = {max = 1000, precision = 0.02}}',
     "other statistics": 'inference = {test_statistic = "q0", expected = "pre-fit"}',
@@ -380,6 +382,8 @@ SPECS = table(
         upper_limit=FRACTIONS,
     )
     | table({"scan": SCANS}),
+    fit=table(correlations=st.booleans(), impacts=st.booleans() | st.integers(1, 99))
+    | table(mu=FINITE, yields=st.booleans()),
     cross_section=table({"table": NAMES, "on": NAMES}),
     inference=st.one_of(
         table(
@@ -411,12 +415,14 @@ SPECS = table(
 
 
 def without_contradiction(data: dict[str, Any]) -> dict[str, Any]:
-    """q0 tests 0 alone, and there is nothing to combine by; only limits can be given in pb."""
+    """q0 tests 0 alone; only limits can be given in pb; nothing combines by a fit or by p0."""
     without: set[str] = set()
     if data.get("inference", {}).get("test_statistic") == "q0":
         without = {"poi", "combine"}
     if "poi" in without or "upper_limit" not in data.get("poi", {}):
         without |= {"cross_section"}
+    if "fit" in data and not set(data.get("poi", {})) - {"name"}:
+        without |= {"combine"}
     return {key: value for key, value in data.items() if key not in without}
 
 

@@ -38,10 +38,12 @@ def require_testable(
     own = measurement["config"]["poi"]
     poi = own if name is None else name
     good = _scalars(m for _, m in background.modifiers)
+    kinds = background.carriers(poi)
+    if spec.spec.fit_alone and spec.spec.patches is None and name is None and not kinds:
+        return  # a background is fitted as it is
     if not poi:
         problem = f"measurement {measurement['name']!r} names no POI"
         raise spec.error(key, problem, _choose(good))
-    kinds = background.carriers(poi)
     if not kinds and (poi != own or spec.spec.patches is None):  # a signal mostly brings its own
         good += _brought(spec, patches)
         if poi not in good:
@@ -96,14 +98,17 @@ def _tables(content: Any) -> Iterator[Mapping[str, Any]]:
 def _require_inside(spec: SpecFile, bounds: tuple[float, float], key: KeyPath, remedy: str) -> None:
     low, high = bounds
     listed: KeyPath = ("poi", "scan") if spec.spec.poi.scan else ("poi", "test")
-    for mu in spec.spec.tested:
+    asked = [(listed, mu) for mu in spec.spec.tested]
+    if spec.spec.fit is not None and spec.spec.fit.mu is not None:
+        asked.append((("fit", "mu"), spec.spec.fit.mu))
+    for place, mu in asked:
         if not low <= mu <= high:
             raise spec.error(
-                listed,
+                place,
                 f"mu = {mu:g} is outside the POI's bounds [{low:g}, {high:g}]",
                 remedy,
             )
-    if not low <= 0 <= high:
+    if not low <= 0 <= high and not spec.spec.fit_alone:
         raise spec.error(
             key,
             f"mu = 0, with which every test compares, is outside the POI's bounds "

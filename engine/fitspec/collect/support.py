@@ -18,5 +18,10 @@ def _unsupported(spec: SpecFile) -> list[tuple[KeyPath, str]]:
     inference = asked.inference
     checks: list[tuple[bool, KeyPath, str]] = [
         (inference.calculator == "toys", ("inference", "calculator"), 'use "asymptotic"'),
+        (
+            asked.fit is not None and asked.backend.name != "native",
+            ("fit",),
+            'use backend.name = "native"',
+        ),
     ]
     return [(key, instead) for wanted, key, instead in checks if wanted]

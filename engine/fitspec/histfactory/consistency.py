@@ -12,7 +12,11 @@ VERSION = "1.0.0"
 
 
 def require_consistent(
-    workspace: Mapping[str, Any], measurement: str, poi: str | None = None
+    workspace: Mapping[str, Any],
+    measurement: str,
+    poi: str | None = None,
+    *,
+    needs_poi: bool = True,
 ) -> None:
     """Raise :class:`WorkspaceError` unless a likelihood can be made of a workspace.
 
@@ -20,6 +24,7 @@ def require_consistent(
         workspace: with its signal, whatever a patch has made of it.
         measurement: name of the measurement to use.
         poi: name of the POI; None for the measurement's.
+        needs_poi: some sample must carry the POI.
     """
     try:
         if workspace["version"] != VERSION:
@@ -30,7 +35,8 @@ def require_consistent(
         for channel in workspace["channels"]:
             _require_observed(channel, workspace["observations"])
         config = _measurement(workspace, measurement)["config"]
-        _require_poi(workspace, config["poi"] if poi is None else poi)
+        if needs_poi:
+            _require_poi(workspace, config["poi"] if poi is None else poi)
     except (KeyError, TypeError, AttributeError) as error:
         raise WorkspaceError(f"it is no HistFactory workspace: {error!r}") from error
 

@@ -123,6 +123,11 @@ class Likelihood:
         bins = self._rates(theta, None).bins
         return np.where(np.abs(bins) < NOTHING, 0.0, bins)
 
+    def cells(self, theta: Array) -> Array:
+        """(C,) expected events by cell at parameters (P,)."""
+        cells = self._rates(theta, None).cells
+        return np.where(np.abs(cells) < NOTHING, 0.0, cells)
+
     def value(self, theta: Array, data: Data) -> float:
         """-ln L at parameters (P,); infinite where something impossible is observed."""
         return self._at(theta, data).value

@@ -37,7 +37,7 @@ class Model:
 
     Attributes:
         parameters: of the model.
-        poi: index of the POI.
+        poi: index of the POI; None for a background without one.
         observed: (B,) observed events.
         bins: (B,) channel and index within it, for messages.
         nominal: (C,) expected events of the nominal model.
@@ -56,7 +56,7 @@ class Model:
     """
 
     parameters: Parameters
-    poi: int
+    poi: int | None
     observed: Array
     bins: Sequence[tuple[str, int]]
     nominal: Array
@@ -92,7 +92,12 @@ class Compiler:
                     self._samples[id(sample)] = compile_sample(sample, channel["name"])
 
     def compile(
-        self, workspace: Mapping[str, Any], measurement: str, poi: str | None = None
+        self,
+        workspace: Mapping[str, Any],
+        measurement: str,
+        poi: str | None = None,
+        *,
+        needs_poi: bool = True,
     ) -> Model:
         """The model of a (patched) workspace.
 
@@ -100,17 +105,20 @@ class Compiler:
             workspace: a sound workspace; what it shares with the background is not compiled again.
             measurement: name of the measurement.
             poi: name of the POI; None for the measurement's.
+            needs_poi: some sample must carry the POI.
 
         Raises:
             WorkspaceError: naming the modifier, sample or parameter that makes no sense.
         """
         with _workspace_errors():
-            return self._compile(workspace, measurement, poi)
+            configs = {m["name"]: m["config"] for m in workspace["measurements"]}
+            if measurement not in configs:
+                raise WorkspaceError(f"it has no measurement {measurement!r}")
+            config = configs[measurement]
+            layout = self._layout(workspace)
+            return layout.model(config if poi is None else {**config, "poi": poi}, needs_poi)
 
-    def _compile(self, workspace: Mapping[str, Any], measurement: str, poi: str | None) -> Model:
-        configs = {m["name"]: m["config"] for m in workspace["measurements"]}
-        if measurement not in configs:
-            raise WorkspaceError(f"it has no measurement {measurement!r}")
+    def _layout(self, workspace: Mapping[str, Any]) -> _Layout:
         observed = {o["name"]: o["data"] for o in workspace["observations"]}
         channels = sorted(workspace["channels"], key=lambda channel: str(channel["name"]))
         layout = _Layout()
@@ -120,8 +128,7 @@ class Compiler:
                 for sample in channel["samples"]
             ]
             layout.add(channel["name"], samples, observed[channel["name"]])
-        config = configs[measurement]
-        return layout.model(config if poi is None else {**config, "poi": poi})
+        return layout
 
 
 class _Layout:
@@ -153,7 +160,7 @@ class _Layout:
             if self._kinds.setdefault(name, kind) != kind:
                 raise clash(name, self._kinds[name], kind)
 
-    def model(self, config: Mapping[str, Any]) -> Model:
+    def model(self, config: Mapping[str, Any], needs_poi: bool) -> Model:
         """Everything in its place."""
         sets = self._parameter_sets(config["parameters"])
         order, ranges = self._order(sets)
@@ -161,7 +168,9 @@ class _Layout:
         for name in order:
             rows[name] = row
             row += len(sets[name])
-        poi = _poi_row(config["poi"], sets, rows)
+        poi = None
+        if needs_poi or config["poi"] in sets:
+            poi = _poi_row(config["poi"], sets, rows)
         arrays = self._arrays(rows, ranges)
         return Model(
             parameters=Parameters.of([sets[name] for name in order]),

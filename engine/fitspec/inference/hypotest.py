@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from fitspec.bestfit import BestFit
 from fitspec.errors import InferenceError
 from fitspec.inference.asymptotics import discovery_p_values
 from fitspec.inference.curve import Curve
 from fitspec.inference.likelihood import DataName, Likelihood
 from fitspec.inference.limits import Limits, find_limits, interpolate_limits
 from fitspec.inference.profile import Profile
-from fitspec.inference.question import Question
+from fitspec.inference.question import FitQuestion, Question
 from fitspec.results import Discovery, HypothesisTest, Outcome
 
 
 def test_hypotheses(likelihood: Likelihood, question: Question) -> Outcome:
     """Answer a question asymptotically: observed and expected p-values, and upper limits.
+
+    Where the question asks for a fit, too, it is the one to the observed data that the tests use.
 
     Raises:
         InferenceError: a POI value outside its bounds, a test without any power, or a limit that
@@ -25,8 +28,10 @@ def test_hypotheses(likelihood: Likelihood, question: Question) -> Outcome:
     """
     if question.test_statistic == "q0":
         return _discover(likelihood, question)
-    _require_inside([*question.mus, 0.0], likelihood.poi_bounds)
+    kept = _kept(question)
+    _require_inside([*question.mus, *kept, 0.0], likelihood.poi_bounds)
     curve = Curve(likelihood, question)
+    curve.observed.settle(kept)
     tests = tuple(curve.test(mu) for mu in question.mus)
     limits = _limits(curve, tests, question, likelihood.poi_bounds[1])
     at = [] if limits is None else [limits.observed, *limits.expected]
@@ -37,7 +42,8 @@ def test_hypotheses(likelihood: Likelihood, question: Question) -> Outcome:
         upper_limit_exp=None if limits is None else limits.expected,
         upper_limit_CLb=None if limits is None else limits.CLb,
         mu_hat=curve.observed.free.poi,
-        fits=tuple(curve.fits([0.0, *question.mus, *at])),
+        fit=_best_fit(likelihood, curve.observed, question.fit),
+        fits=tuple(curve.fits([0.0, *question.mus, *kept, *at])),
         notes=(*_notes_on_bounds(likelihood, question), *curve.notes),
     )
 
@@ -55,11 +61,48 @@ def _limits(
     return find_limits(curve, question.level, min(start, bound))
 
 
+def fit_observed(likelihood: Likelihood, asked: FitQuestion) -> Outcome:
+    """A fit to the observed data for its own sake, without any test.
+
+    Raises:
+        InferenceError: a POI value outside its bounds.
+        ConvergenceError: a fit that did not converge, or fits that contradict each other.
+    """
+    observed = Profile(likelihood, likelihood.observed, "observed")
+    observed.explore()
+    if asked.mu is not None:
+        _require_inside([asked.mu], likelihood.poi_bounds)
+        observed.settle([asked.mu])
+    fit = _best_fit(likelihood, observed, asked)
+    return Outcome(
+        status="ok",
+        mu_hat=None if fit is None or fit.poi is None else observed.free.poi,
+        fit=fit,
+        fits=tuple(observed.fits),
+        notes=tuple(observed.notes),
+    )
+
+
+def _kept(question: Question) -> list[float]:
+    """The POI value of the fit that is asked for, where it is not the free one."""
+    return [] if question.fit is None or question.fit.mu is None else [question.fit.mu]
+
+
+def _best_fit(
+    likelihood: Likelihood, observed: Profile, asked: FitQuestion | None
+) -> BestFit | None:
+    if asked is None:
+        return None
+    minimum = observed.free if asked.mu is None else observed.at(asked.mu)
+    return likelihood.best_fit(minimum, asked)
+
+
 def _discover(likelihood: Likelihood, question: Question) -> Outcome:
     """The test of the background-only hypothesis, expected values being those of a POI of 1."""
-    _require_inside([0.0, 1.0], likelihood.poi_bounds)
+    kept = _kept(question)
+    _require_inside([0.0, 1.0, *kept], likelihood.poi_bounds)
     observed = Profile(likelihood, likelihood.observed, "observed")
-    observed.settle([1.0, 0.0])
+    observed.settle([1.0, 0.0, *kept])
     pre_fit = question.expected == "pre-fit"
     made_of = likelihood.nominal(1.0) if pre_fit else observed.at(1.0).parameters
     name: DataName = "pre-fit asimov" if pre_fit else "asimov"
@@ -71,6 +114,7 @@ def _discover(likelihood: Likelihood, question: Question) -> Outcome:
         status="ok",
         mu_hat=observed.free.poi,
         discovery=Discovery(p0, band, math.sqrt(q0), q0, q0_asimov),
+        fit=_best_fit(likelihood, observed, question.fit),
         fits=(*observed.fits, *asimov.fits),
         notes=(*observed.notes, *asimov.notes),
     )

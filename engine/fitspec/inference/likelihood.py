@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from fitspec.bestfit import BestFit
+from fitspec.inference.question import FitQuestion
+
 
 @dataclass(frozen=True, slots=True)
 class Minimum:
@@ -13,7 +16,7 @@ class Minimum:
 
     Attributes:
         parameters: (P,) best-fit parameters, in the backend's own array type.
-        poi: best-fit (or fixed) POI.
+        poi: best-fit (or fixed) POI; 0 for a background without one.
         twice_nll: -2 ln L, constraint terms included.
         iterations: of the minimiser; None where it does not count them.
         edm: estimated distance to the minimum; None where the minimiser has none.
@@ -68,6 +71,17 @@ class Likelihood(Protocol):
 
     def nominal(self, mu: float) -> Any:
         """(P,) the measurement's starting values, which are those of the nominal model, at mu."""
+
+    def best_fit(self, minimum: Minimum, asked: FitQuestion) -> BestFit:
+        """What a minimum of the observed data says about parameters, impacts and yields.
+
+        Args:
+            minimum: with the POI kept at ``asked.mu``, or free.
+            asked: what is wanted.
+
+        Raises:
+            InferenceError: the backend cannot tell.
+        """
 
     def asimov(self, parameters: Any) -> Any:
         """The data that these parameters predict exactly, auxiliary data included."""

@@ -83,6 +83,10 @@ class Profile:
             stopped = self._minima.pop(None)
             self._minima = {None: self._likelihood.fit(self._data, start=stopped.parameters)}
 
+    def explore(self) -> None:
+        """Make the free fit again from the likelihood's other starting values."""
+        self._fit(None, *self._likelihood.alternatives)
+
     def settle(self, mus: Iterable[float]) -> None:
         """Make all conditional fits, and the free fit again from the lowest of them.
 

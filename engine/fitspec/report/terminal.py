@@ -22,6 +22,7 @@ from rich.text import Text
 
 from fitspec.errors import counted
 from fitspec.inference.asymptotics import SIGMAS
+from fitspec.report.fits import brief, fit_tables
 from fitspec.report.limits import limits_table
 from fitspec.results import CheckOutcome, CheckResult, PointResult, RunReport, as_band, failures
 
@@ -147,12 +148,14 @@ class TerminalReport:
                 row = [name, *mu, _number(test.CLs_obs), f"{median} [{low}, {high}]"]
                 table.add_row(*map(Text, [*row, f"{point.outcome.mu_hat:.3f}", excluded]))
         limits = limits_table(report.points, full_names=several)
-        for listed in (table, limits, _discoveries(report.points)):
+        fits = fit_tables(report.points, self._verbosity)
+        for listed in (table, limits, _discoveries(report.points), *fits):
             if listed.row_count:
                 self._print("")
                 self._print_table(listed)
         for point in report.points:
-            for note in point.outcome.notes:
+            fit_notes = point.outcome.fit.notes if point.outcome.fit else ()
+            for note in (*point.outcome.notes, *fit_notes):
                 self._print(f"note: {point.id}: {note}")
 
     def _combined(self, report: RunReport) -> None:
@@ -291,6 +294,8 @@ def _line(point: PointResult) -> str:
         median = _number(outcome.upper_limit_exp[2])
         limit = f"limit obs {_number(outcome.upper_limit_obs)}, exp {median}"
         tests = "; ".join(filter(None, (tests, limit)))
+    if outcome.fit is not None and not tests:
+        tests = brief(outcome.fit)
     how = "stored" if point.cached else f"{outcome.seconds:.1f} s"
     return f"{point.node_id} {tests} ({how})"
 

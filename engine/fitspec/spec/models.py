@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from fitspec.errors import counted
 from fitspec.results import Band, Label
+from fitspec.spec.fit import Fit
 from fitspec.spec.types import (
     Combinations,
     Digests,
@@ -349,6 +350,7 @@ class Spec(Model):
     workspace: Workspace
     patches: Patches | None = None
     poi: Poi = Poi()
+    fit: Fit | None = None
     cross_section: CrossSection | None = None
     inference: Inference = Inference()
     backend: Backend = Backend()
@@ -387,7 +389,14 @@ class Spec(Model):
     @property
     def tested(self) -> tuple[float, ...]:
         """POI values to test, in order; none for q0, which tests 0 alone."""
-        return () if self.inference.test_statistic == "q0" else self.poi.values
+        discovery = self.inference.test_statistic == "q0"
+        return () if discovery or self.fit_alone else self.poi.values
+
+    @property
+    def fit_alone(self) -> bool:
+        """[fit] is there, and nothing that asks for a test."""
+        discovery = self.inference.test_statistic == "q0"
+        return self.fit is not None and not self.poi.model_fields_set - {"name"} and not discovery
 
     @field_validator("cross_section")
     @classmethod
@@ -413,6 +422,8 @@ class Spec(Model):
     def _combined_key_exists(cls, combine: Combine | None, info: ValidationInfo) -> Combine | None:
         if combine and info.data.get("inference", Inference()).test_statistic == "q0":
             raise ValueError("the best expected case is chosen by CLs, and q0 has none")
+        if combine and info.data.get("fit") and not info.data.get("poi", Poi()).model_fields_set:
+            raise ValueError("the best expected case is chosen by CLs; ask for it with poi.test")
         if combine and combine.best_expected not in info.data.get("parametrize", {}):
             raise ValueError(f"{combine.best_expected!r} is no key of [parametrize]")
         return combine

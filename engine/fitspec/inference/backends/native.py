@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from fitspec.bestfit import BestFit
 from fitspec.errors import InferenceError
 from fitspec.histfactory.interpolation import Array
 from fitspec.histfactory.likelihood import Likelihood
 from fitspec.histfactory.minimise import minimise
 from fitspec.histfactory.model import Compiler
+from fitspec.inference.bestfit import best_fit
 from fitspec.inference.likelihood import Minimum
-from fitspec.inference.question import Question
+from fitspec.inference.question import FitQuestion, Question
 
 
 class NativeLikelihood:
@@ -22,7 +25,7 @@ class NativeLikelihood:
     Args:
         compiler: of the background-only workspace.
         workspace: the patched workspace.
-        question: measurement, POI and interpolation codes.
+        question: measurement, POI, interpolation codes, and whether a model without POI will do.
 
     Raises:
         WorkspaceError: no model can be made of this workspace.
@@ -32,16 +35,22 @@ class NativeLikelihood:
     def __init__(
         self, compiler: Compiler, workspace: Mapping[str, Any], question: Question
     ) -> None:
-        model = compiler.compile(workspace, question.measurement, question.poi)
+        model = compiler.compile(
+            workspace, question.measurement, question.poi, needs_poi=not question.fit_alone
+        )
         self._parameters, self._poi = model.parameters, model.poi
-        if self._parameters.fixed[self._poi]:
-            name = self._parameters.names[self._poi]
-            raise InferenceError(f"the measurement fixes the POI {name!r}", "unfix it")
         self._likelihood = Likelihood(model, question.normsys, question.histosys)
         self.observed = self._likelihood.observed()
         self.alternatives = (self._below_nominal(model.additive),)
-        low, high = self._parameters.low[self._poi], self._parameters.high[self._poi]
-        self.poi_bounds = (float(low), float(high))
+        self.poi_bounds = self._bounds()
+
+    def _bounds(self) -> tuple[float, float]:
+        p, poi = self._parameters, self._poi
+        if poi is None:
+            return -math.inf, math.inf
+        if p.fixed[poi]:
+            raise InferenceError(f"the measurement fixes the POI {p.names[poi]!r}", "unfix it")
+        return float(p.low[poi]), float(p.high[poi])
 
     def _below_nominal(self, additive: slice) -> Array:
         """Starting values half a sigma down in all histosys.
@@ -64,7 +73,7 @@ class NativeLikelihood:
         """See :meth:`fitspec.inference.likelihood.Likelihood.fit`."""
         theta = np.array(self._parameters.inits if start is None else start)
         fixed = self._parameters.fixed.copy()
-        if mu is not None:
+        if mu is not None and self._poi is not None:
             theta[self._poi], fixed[self._poi] = mu, True
         for minimum in known:
             if np.array_equal(minimum.parameters, theta):
@@ -81,7 +90,7 @@ class NativeLikelihood:
         names = self._parameters.names
         return Minimum(
             parameters=found.theta,
-            poi=float(found.theta[self._poi]),
+            poi=0.0 if self._poi is None else float(found.theta[self._poi]),
             twice_nll=2 * found.nll,
             iterations=found.iterations,
             edm=found.edm,
@@ -112,6 +121,10 @@ class NativeLikelihood:
         parameters = self._parameters.inits.copy()
         parameters[self._poi] = mu
         return parameters
+
+    def best_fit(self, minimum: Minimum, asked: FitQuestion) -> BestFit:
+        """See :meth:`fitspec.inference.likelihood.Likelihood.best_fit`."""
+        return best_fit(self._likelihood, self.observed, minimum, asked)
 
     def asimov(self, parameters: Any) -> Any:
         """See :meth:`fitspec.inference.likelihood.Likelihood.asimov`."""

@@ -7,10 +7,11 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from fitspec.bestfit import BestFit
 from fitspec.errors import ConvergenceError, InferenceError, MissingExtraError
 from fitspec.histfactory.consistency import require_lumi
 from fitspec.inference.likelihood import Minimum
-from fitspec.inference.question import Question
+from fitspec.inference.question import FitQuestion, Question
 
 MAX_ITERATIONS = 100_000
 """pyhf's default, made explicit."""
@@ -168,6 +169,12 @@ class PyhfLikelihood:
         parameters = list(self._model.config.suggested_init())
         parameters[self._model.config.poi_index] = mu
         return parameters
+
+    def best_fit(self, minimum: Minimum, asked: FitQuestion) -> BestFit:  # noqa: ARG002
+        """See :meth:`fitspec.inference.likelihood.Likelihood.best_fit`."""
+        raise InferenceError(
+            "the pyhf backend has no exact Hessian for [fit]", 'use backend.name = "native"'
+        )
 
     def asimov(self, parameters: Any) -> Any:
         """See :meth:`fitspec.inference.likelihood.Likelihood.asimov`."""
