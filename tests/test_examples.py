@@ -69,7 +69,8 @@ def test_every_shipped_specification_is_valid() -> None:
         spec.path.name for spec in find_specs([str(ROOT / "fitspecs"), str(ROOT / "examples")])
     }
     assert names == {
-        "1Lbb.toml", "quickstart.toml", "reinterpretation.toml", "sbottom.toml", "stau.toml"
+        "1Lbb.toml", "quickstart.toml", "reinterpretation.toml", "sbottom.toml", "stau.toml",
+        "stau-discovery.toml",
     }  # fmt: skip
 
 

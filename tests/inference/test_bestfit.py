@@ -44,7 +44,7 @@ def counting(n: float = N) -> dict[str, Any]:
 
 def question(asked: FitQuestion, *codes: str, mus: tuple[float, ...] = ()) -> Question:
     normsys, histosys_code = codes or ("code4", "code4p")
-    return Question("fit", mus, "qtilde", normsys, histosys_code, "native", "", "", asked)
+    return Question("fit", mus, "qtilde", normsys, histosys_code, "native", "", "", fit=asked)
 
 
 def outcome(content: dict[str, Any], *codes: str, **asked: Any) -> Outcome:
@@ -190,7 +190,7 @@ def test_a_value_outside_the_bounds_is_refused(alone):
 def test_the_pyhf_backend_says_that_it_cannot():
     content = counting()
     whole = Question(
-        "fit", (), "qtilde", "code4", "code4p", "pyhf", "numpy", "scipy", FitQuestion()
+        "fit", (), "qtilde", "code4", "code4p", "pyhf", "numpy", "scipy", fit=FitQuestion()
     )
 
     with (
@@ -306,7 +306,7 @@ def test_a_background_needs_no_poi(poi, mu):
 
 
 def test_the_fit_of_a_background_is_that_of_pyhf_without_a_poi(background):
-    whole = Question("measurement", (), "q", "code4", "code4p", "native", "", "", FitQuestion())
+    whole = Question("measurement", (), "q", "code4", "code4p", "native", "", "", fit=FitQuestion())
     ours = fit_observed(NativeLikelihood(Compiler(background), background, whole), whole.fit).fit
 
     model = pyhf.Workspace(background).model(poi_name=None)

@@ -27,7 +27,8 @@ def published(mirror: Path, folder: Path, spec: str, keywords: str) -> tuple[byt
     access = Access(folder, mirror, offline=True)
     plan = make_plan(collect(find_specs([spec]), access, keywords))
     [task] = plan.fits.values()
-    return task.background.raw, task.order
+    question = {**task.order["question"], "level": None}  # a search for limits has fits of its own
+    return task.background.raw, PointOrder({**task.order, "question": question})
 
 
 def observed_fits(outcome: Outcome) -> dict[float | None, FitResult]:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from fitspec.spec import Spec, json_schema
-from fitspec.spec.models import QUANTITIES, Poi, Range, Scan
+from fitspec.spec.expect import QUANTITIES
+from fitspec.spec.models import Poi, Range, Scan
 
 MINIMAL = """
 fitspec = 1

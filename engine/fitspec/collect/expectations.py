@@ -14,8 +14,8 @@ from fitspec.results import Band, Label
 from fitspec.sources import Row, read_table
 from fitspec.sources.pattern import label_value
 from fitspec.spec import SpecFile
+from fitspec.spec.expect import BANDS, QUANTITIES, Expect
 from fitspec.spec.locate import KeyPath
-from fitspec.spec.models import BANDS, QUANTITIES, Expect
 
 BAND_SUFFIXES = ("m2", "m1", "0", "p1", "p2")
 """Columns of a band in a table: ``CLs_exp_m2`` (-2 sigma) to ``CLs_exp_p2``."""

@@ -65,7 +65,7 @@ class Question:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Question:
         """Rebuild what :func:`dataclasses.asdict` made of a question."""
-        fit = data["fit"]
+        fit = data.get("fit")
         return cls(**{**data, "fit": None if fit is None else FitQuestion(**fit)})
 
     @property

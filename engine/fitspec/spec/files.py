@@ -148,10 +148,10 @@ def _expand(argument: str) -> list[tuple[Path, str]]:
 
 
 def _curated(argument: str) -> Path:
-    specs = {path.stem: path for path in sorted(library().glob("*.toml"))}
+    specs = {path.stem: path for path in library().glob("*.toml")}
     name = argument.removeprefix("@")
     if name not in specs:
-        guess = nearest(name, specs, "@{}") or f"there are @{', @'.join(specs)}"
+        guess = nearest(name, specs, "@{}") or f"there are @{', @'.join(sorted(specs))}"
         raise UsageError(f"{argument}: no such curated specification", guess)
     return specs[name]
 
