@@ -21,7 +21,6 @@ def _unsupported(spec: SpecFile) -> list[tuple[KeyPath, str]]:
         (bool(patches and patches.discovery), ("patches", "discovery"), "use files or patchset"),
         (asked.poi.upper_limit is not None, ("poi", "upper_limit"), "use poi.test or poi.scan"),
         (asked.cross_section is not None, ("cross_section",), "remove it"),
-        (inference.calculator == "toys", ("inference", "calculator"), 'use "asymptotic"'),
         (inference.expected == "pre-fit", ("inference", "expected"), 'use "post-fit"'),
     ]
     return [(key, instead) for wanted, key, instead in checks if wanted]

@@ -10,17 +10,20 @@ from fitspec.inference.asymptotics import discovery_p_values, p_values
 from fitspec.inference.likelihood import Likelihood
 from fitspec.inference.profile import Profile
 from fitspec.inference.question import Question
+from fitspec.inference.toys import toy_discovery, toy_test
 from fitspec.results import Discovery, HypothesisTest, Outcome
 
 
 def test_hypotheses(likelihood: Likelihood, question: Question) -> Outcome:
-    """Test every POI value of a question asymptotically, with observed and expected p-values.
+    """Test every POI value of a question, with observed and expected p-values.
 
-    The expected values come from the Asimov data of a fit to the observed data ("post-fit"), as in
-    pyhf: of the background-only fit for limits, of the fit at POI 1 for a discovery.
+    p-values are asymptotic, or from toys where the question asks for some. The expected values come
+    from the Asimov data, or toys, of a fit to the observed data ("post-fit"), as in pyhf: of the
+    background-only fit for limits, of the fit at POI 1 for a discovery.
 
     Raises:
-        InferenceError: a POI value outside its bounds, or a test without any power.
+        InferenceError: a POI value outside its bounds, a test without any power, or toys that
+            tell nothing.
         ConvergenceError: a fit that did not converge, or fits that contradict each other.
     """
     discovery = question.test_statistic == "q0"
@@ -33,26 +36,36 @@ def test_hypotheses(likelihood: Likelihood, question: Question) -> Outcome:
     asimov.settle(tested)
     return Outcome(
         status="ok",
-        tests=() if discovery else _tests(observed, asimov, question),
+        tests=() if discovery else _tests(likelihood, observed, asimov, question),
         mu_hat=observed.free.poi,
-        discovery=_discovery(observed, asimov) if discovery else None,
+        discovery=_discovery(likelihood, observed, asimov, question) if discovery else None,
         fits=(*observed.fits, *asimov.fits),
         notes=(*_notes_on_bounds(likelihood, question), *observed.notes, *asimov.notes),
     )
 
 
-def _tests(observed: Profile, asimov: Profile, question: Question) -> tuple[HypothesisTest, ...]:
+def _tests(
+    likelihood: Likelihood, observed: Profile, asimov: Profile, question: Question
+) -> tuple[HypothesisTest, ...]:
     tests = []
     for mu in question.mus:
-        q = observed.statistic(mu, question.test_statistic)
         q_asimov = asimov.statistic(mu, question.test_statistic)
+        if question.toys is not None:
+            tests.append(toy_test(likelihood, observed, mu, q_asimov, question))
+            continue
+        q = observed.statistic(mu, question.test_statistic)
         p = p_values(q, q_asimov, question.test_statistic)
         tests.append(HypothesisTest(mu, p.CLs, p.CLs_exp, p.p_sb, p.p_b, q, q_asimov))
     return tuple(tests)
 
 
-def _discovery(observed: Profile, asimov: Profile) -> Discovery:
-    q0, q0_asimov = observed.statistic(0.0, "q0"), asimov.statistic(0.0, "q0")
+def _discovery(
+    likelihood: Likelihood, observed: Profile, asimov: Profile, question: Question
+) -> Discovery:
+    q0_asimov = asimov.statistic(0.0, "q0")
+    if question.toys is not None:
+        return toy_discovery(likelihood, observed, q0_asimov, question)
+    q0 = observed.statistic(0.0, "q0")
     p0, band = discovery_p_values(q0, q0_asimov)
     return Discovery(p0, band, math.sqrt(q0), q0, q0_asimov)
 

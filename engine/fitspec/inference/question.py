@@ -18,6 +18,9 @@ class Question:
         backend: ``native`` or ``pyhf``.
         tensor: pyhf's tensor library.
         optimizer: pyhf's optimizer.
+        toys: toys to throw for each hypothesis, at most; None asks for asymptotic p-values.
+        precision: standard uncertainty of CLs, or p0, that ends the throwing; None throws them all.
+        seed: of the toys.
     """
 
     measurement: str
@@ -28,3 +31,6 @@ class Question:
     backend: str
     tensor: str
     optimizer: str
+    toys: int | None = None
+    precision: float | None = None
+    seed: int = 0

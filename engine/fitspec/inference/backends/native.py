@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from fitspec.errors import InferenceError
+from fitspec.histfactory.batch import DataStack, LikelihoodBatch
 from fitspec.histfactory.interpolation import Array
 from fitspec.histfactory.likelihood import Likelihood
 from fitspec.histfactory.minimise import minimise
+from fitspec.histfactory.minimise_batch import minimise_batch
 from fitspec.histfactory.model import Compiler
-from fitspec.inference.likelihood import Minimum
+from fitspec.inference.likelihood import Minima, Minimum
 from fitspec.inference.question import Question
 
 
@@ -38,6 +40,7 @@ class NativeLikelihood:
             name = self._parameters.names[self._poi]
             raise InferenceError(f"the measurement fixes the POI {name!r}", "unfix it")
         self._likelihood = Likelihood(model, question.normsys, question.histosys)
+        self._batch = LikelihoodBatch(model, question.normsys, question.histosys)
         self.observed = self._likelihood.observed()
         self.alternatives = (self._below_nominal(model.additive),)
         low, high = self._parameters.low[self._poi], self._parameters.high[self._poi]
@@ -103,3 +106,25 @@ class NativeLikelihood:
             return self._likelihood.asimov(parameters)
         except InferenceError as error:
             raise InferenceError(f"the Asimov data would have {error}") from error
+
+    def throw(self, parameters: Any, number: int, generator: np.random.Generator) -> DataStack:
+        """See :meth:`fitspec.inference.likelihood.Likelihood.throw`."""
+        p, means = self._parameters, self.asimov(parameters)
+        main = generator.poisson(means.main, (number, len(means.main)))
+        auxiliary = np.zeros((number, len(p.names)))
+        for kind, drawn in (
+            (p.normal, generator.normal(means.auxiliary, p.sigma, auxiliary.shape)),
+            (p.poisson, generator.poisson(p.factor * parameters, auxiliary.shape)),
+        ):
+            auxiliary[:, kind] = drawn[:, kind]
+        return self._batch.stack(main.astype(float), auxiliary)
+
+    def fit_many(self, toys: Any, mu: float | None, starts: Sequence[Any]) -> Minima:
+        """See :meth:`fitspec.inference.likelihood.Likelihood.fit_many`."""
+        theta = np.reshape(starts, (len(toys), len(self._parameters.names)))
+        fixed = self._parameters.fixed.copy()
+        if mu is not None:
+            theta, fixed[self._poi] = theta.copy(), True
+            theta[:, self._poi] = mu
+        found = minimise_batch(self._batch, toys, theta, fixed)
+        return Minima(found.theta, found.theta[:, self._poi], 2 * found.nll, found.converged)
