@@ -21,9 +21,6 @@ NOT_YET = {
     "cross_section": (
         FILES, f'{FILES}\n[cross_section]\ntable = "x.csv"\non = "mass"', 11, "remove it",
     ),
-    "inference.calculator": (
-        FILES, f'{FILES}\n[inference]\ntoys = 10\ncalculator = "toys"', 13, 'use "asymptotic"',
-    ),
     "inference.expected": (
         FILES, f'{FILES}\n[inference]\nexpected = "pre-fit"', 12, 'use "post-fit"',
     ),
@@ -64,10 +61,11 @@ def test_a_feature_that_is_to_come_is_refused_at_its_key(spec_with, key):
         '[inference]\ntest_statistic = "q"\ncalculator = "asymptotic"\nexpected = "post-fit"',
         '[inference]\ninterpcodes = { normsys = "code1", histosys = "code0" }',
         '[inference]\ntest_statistic = "q0"',
+        '[inference]\ncalculator = "toys"\ntoys = 10',
         '[backend]\nname = "native"',
         '[backend]\nname = "pyhf"\ntensor = "jax"\noptimizer = "minuit"',
     ],
-    ids=["scan", "inference", "interpcodes", "discovery", "native", "pyhf"],
+    ids=["scan", "inference", "interpcodes", "discovery", "toys", "native", "pyhf"],
 )
 def test_what_can_be_done_is_let_through(spec_with, table):
     require_supported(spec_with(FILES, f"{FILES}\n{table}"))
