@@ -126,6 +126,8 @@ def test_a_start_at_which_the_data_are_impossible_is_not_fatal():
     found = minimise_batch(LikelihoodBatch(pair.model), toys, np.zeros((2, 1)), fixed)
 
     assert found.converged.tolist() == [False, True]
+    alone = minimise_batch(LikelihoodBatch(pair.model), toys[:1], np.zeros((1, 1)), fixed)
+    assert alone.converged.tolist() == [False]
     free = minimise_batch(LikelihoodBatch(pair.model), toys, np.ones((2, 1)), p.fixed)
     assert free.converged.all()
     assert free.theta == pytest.approx(np.array([[2 / 3], [0.0]]), abs=1e-5)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg.lapack import dpotrf, dpotrs
 
-from fitspec.histfactory.batch import DataStack, LikelihoodBatch, Rows
+from fitspec.histfactory.batch import DataStack, Expansions, LikelihoodBatch, Rows
 from fitspec.histfactory.interpolation import Array
 from fitspec.histfactory.likelihood import Flags
 from fitspec.histfactory.minimise import GOOD, MAX_SETS, STALLED, TOLERANCE
@@ -122,7 +122,9 @@ class _Descents:
         sound = np.isfinite(e.value) & np.isfinite(e.hessian).all(axis=(1, 2))
         if not sound.all():
             rows = rows[sound]
-            e = type(e)(*(part[sound] for part in e))
+            if not rows.size:
+                return rows
+            e = Expansions(*(part[sound] for part in e))
         newton = self._newton(rows, e.gradient, e.hessian, e.scoring)
         ended = newton.edm <= TOLERANCE
         self._converged[rows[ended & newton.definite]] = True

@@ -102,7 +102,7 @@ class Likelihood(Protocol):
         Args:
             toys: stack of T data sets.
             mu: value at which the POI is fixed; None lets it float.
-            starts: T times (P,) starting values.
+            starts: T times (P,) starting values; None for the measurement's.
         """
 
 

@@ -138,8 +138,8 @@ def statistics(
     """Test statistic of each toy, as :meth:`fitspec.inference.profile.Profile.statistic` has it.
 
     Free fits start from the parameters that made the toys, conditional ones from the free fit's.
-    What does not end in two minima, the lower one being the free fit's, is fitted again as observed
-    data are.
+    What does not end in two minima, the lower one being the free fit's, is fitted again from the
+    measurement's starting values, and if need be as observed data are.
 
     Args:
         likelihood: of the model.
@@ -151,9 +151,20 @@ def statistics(
     Returns:
         (T,) values; NaN for a toy without a minimum.
     """
-    free = likelihood.fit_many(toys, None, [truth] * len(toys))
-    q = np.zeros(len(toys))
-    q[~free.converged] = np.nan
+    q = _fitted(likelihood, toys, mu, test_statistic, [truth] * len(toys))
+    if (rows := np.flatnonzero(~(q >= -TIE))).size:
+        q[rows] = _fitted(likelihood, toys[rows], mu, test_statistic, [None] * len(rows))
+    for row in np.flatnonzero(~(q >= -TIE)).tolist():
+        q[row] = _fitted_alone(likelihood, toys[row], mu, test_statistic)
+    return np.maximum(q, 0.0)
+
+
+def _fitted(
+    likelihood: Likelihood, toys: Any, mu: float, test_statistic: str, starts: Sequence[Any]
+) -> Array:
+    """Test statistics from one start each; NaN without minima, negative without the free one."""
+    free = likelihood.fit_many(toys, None, starts)
+    q = np.where(free.converged, 0.0, np.nan)
     wrong_side = free.poi < 0 if test_statistic == "q0" else free.poi > mu
     asked = np.flatnonzero(free.converged & ~wrong_side)
     denominator = free.twice_nll.copy()
@@ -161,9 +172,7 @@ def statistics(
         below = asked[free.poi[asked] < 0]
         denominator[below] = _conditional(likelihood, toys, 0.0, below, free.parameters)
     q[asked] = _conditional(likelihood, toys, mu, asked, free.parameters) - denominator[asked]
-    for row in np.flatnonzero(~(q >= -TIE)).tolist():
-        q[row] = _fitted_again(likelihood, toys[row], mu, test_statistic)
-    return np.maximum(q, 0.0)
+    return q
 
 
 def _conditional(
@@ -174,7 +183,7 @@ def _conditional(
     return np.where(found.converged, found.twice_nll, np.nan)
 
 
-def _fitted_again(likelihood: Likelihood, toy: Any, mu: float, test_statistic: str) -> float:
+def _fitted_alone(likelihood: Likelihood, toy: Any, mu: float, test_statistic: str) -> float:
     """Test statistic from several starts; NaN without sound minima."""
     try:
         profile = Profile(likelihood, toy, "toy")

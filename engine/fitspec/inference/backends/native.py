@@ -121,10 +121,10 @@ class NativeLikelihood:
 
     def fit_many(self, toys: Any, mu: float | None, starts: Sequence[Any]) -> Minima:
         """See :meth:`fitspec.inference.likelihood.Likelihood.fit_many`."""
-        theta = np.reshape(starts, (len(toys), len(self._parameters.names)))
-        fixed = self._parameters.fixed.copy()
+        inits = self._parameters.inits
+        theta = np.array([inits if start is None else start for start in starts])
+        theta, fixed = theta.reshape(len(toys), len(inits)), self._parameters.fixed.copy()
         if mu is not None:
-            theta, fixed[self._poi] = theta.copy(), True
-            theta[:, self._poi] = mu
+            theta[:, self._poi], fixed[self._poi] = mu, True
         found = minimise_batch(self._batch, toys, theta, fixed)
         return Minima(found.theta, found.theta[:, self._poi], 2 * found.nll, found.converged)
