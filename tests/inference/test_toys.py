@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyhf
 import pytest
-from build import background, normsys, region, shapesys, signal, staterror, workspace
+from build import background, histosys, normsys, region, shapesys, signal, staterror, workspace
 from gaussian import Array, Gaussian, question
 from scipy.stats import norm, poisson
 
@@ -164,19 +164,32 @@ def test_toys_have_the_distribution_of_pyhfs_own():
     agree(ours.CLs_exp[2], error, float(np.percentile(each, 50)))
 
 
-def test_the_statistic_of_every_toy_is_that_of_its_profile_and_of_pyhf():
-    to = asked(1.0)
-    likelihood = native(three_kinds(), to)
-    truth = likelihood.fit(likelihood.observed, 1.0).parameters
-    toys = likelihood.throw(truth, 12, np.random.default_rng(5))
+@pytest.mark.parametrize("codes", [("code4", "code4p"), ("code1", "code0")], ids=str)
+@pytest.mark.parametrize("test_statistic", ["q", "qtilde", "q0"])
+def test_the_statistic_of_every_toy_is_that_of_its_profile(test_statistic, codes):
+    spec = three_kinds()
+    shape = histosys("shape", lo=[28.0, 15.0], hi=[33.0, 13.5])
+    spec["channels"][0]["samples"][1]["modifiers"].append(shape)
+    spec["measurements"][0]["config"]["parameters"] = [{"name": "mu", "bounds": [[-3.0, 10.0]]}]
+    mu = 0.0 if test_statistic == "q0" else 1.0
+    to = replace(asked(mu), normsys=codes[0], histosys=codes[1])
+    likelihood = native(spec, to)
+    truth = likelihood.fit(likelihood.observed, 0.3).parameters
+    toys = likelihood.throw(truth, 30, np.random.default_rng(5))
 
-    q = statistics(likelihood, toys, 1.0, "qtilde", truth)
+    q = statistics(likelihood, toys, mu, test_statistic, truth)
 
-    assert (q > 0).sum() >= 3
-    for row, value in enumerate(q):
+    expected, below_zero = [], 0
+    for row in range(len(toys)):
         profile = Profile(likelihood, toys[row], "toy")
-        profile.settle([1.0])
-        assert value == pytest.approx(profile.statistic(1.0, "qtilde"), abs=1e-6)
+        profile.settle([mu])
+        below_zero += profile.free.poi < 0
+        expected.append(profile.statistic(mu, test_statistic))
+    assert below_zero >= 3
+    assert (q > 0).sum() >= 10
+    others = np.abs(q - expected) > 1e-6
+    assert others.sum() <= (codes != ("code4", "code4p"))  # kinks make more minima
+    assert q == pytest.approx(expected, abs=0.01)
 
 
 def test_the_pyhf_backend_throws_and_fits_its_own():
