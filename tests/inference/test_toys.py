@@ -189,7 +189,7 @@ def test_the_statistic_of_every_toy_is_that_of_its_profile(test_statistic, codes
     assert (q > 0).sum() >= 10
     others = np.abs(q - expected) > 1e-6
     assert others.sum() <= (0 if codes == ("code4", "code4p") else 3)  # kinks make more minima
-    assert q == pytest.approx(expected, abs=0.01)
+    assert q == pytest.approx(expected, abs=0.1)
 
 
 def test_the_pyhf_backend_throws_and_fits_its_own():
