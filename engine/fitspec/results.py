@@ -167,8 +167,8 @@ class Outcome:
             **{
                 **data,
                 **bands,
-                "tests": tuple(_rebuilt(HypothesisTest, test) for test in data["tests"]),
-                "discovery": discovery and _rebuilt(Discovery, discovery),
+                "tests": tuple(_rebuilt(HypothesisTest, "CLs_exp", test) for test in data["tests"]),
+                "discovery": discovery and _rebuilt(Discovery, "p0_exp", discovery),
                 "fits": tuple(
                     FitResult(**{**fit, "at_bounds": tuple(fit["at_bounds"])})
                     for fit in data["fits"]
@@ -370,12 +370,12 @@ def _with_toys(found: HypothesisTest | Discovery) -> dict[str, Any]:
     return _record(found) | {"toys": None if found.toys is None else _record(found.toys)}
 
 
-def _rebuilt(kind: type, record: Mapping[str, Any]) -> Any:
-    """The dataclass of a record, its bands tuples again, and its toys, too."""
-    fields = {name: tuple(v) if isinstance(v, list) else v for name, v in record.items()}
-    if record.get("toys") is not None:
-        fields["toys"] = _rebuilt(Toys, record["toys"])
-    return kind(**fields)
+def _rebuilt(kind: type, band: str, record: Mapping[str, Any]) -> Any:
+    """The dataclass of a record, and that of its toys, with their bands."""
+    toys = record["toys"]
+    if toys is not None:
+        toys = Toys(**{**toys, "exp_error": tuple(toys["exp_error"])})
+    return kind(**{**record, band: tuple(record[band]), "toys": toys})
 
 
 def _numbers(name: str, value: Any) -> list[tuple[str, float]]:
