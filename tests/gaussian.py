@@ -6,9 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from fitspec.errors import InferenceError
 from fitspec.inference import Question
-from fitspec.inference.likelihood import Minimum
+from fitspec.inference.likelihood import Minima, Minimum
+
+Array = npt.NDArray[np.float64]
 
 
 @dataclass
@@ -46,6 +51,15 @@ class Gaussian:
 
     def widen(self, high: float) -> None:
         self.poi_bounds = (self.poi_bounds[0], high)
+
+    def throw(self, parameters: float, number: int, generator: np.random.Generator) -> Array:
+        return generator.normal(parameters, self.sigma, number)
+
+    def fit_many(self, toys: Array, mu: float | None, starts: Any) -> Minima:
+        poi = np.clip(toys, *self.poi_bounds) if mu is None else np.full(len(toys), mu)
+        return Minima(poi, poi, ((toys - poi) / self.sigma) ** 2, self.converge(toys))
+
+    converge: Callable[[Array], Any] = lambda toys: np.ones(len(toys), dtype=bool)
 
 
 @dataclass
@@ -86,4 +100,5 @@ class TwoMinima(Gaussian):
 
 def question(*mus: float, test_statistic: str = "qtilde", **more: Any) -> Question:
     """A question to any of these."""
-    return Question("measurement", mus, test_statistic, "code4", "code4p", "native", "", "", **more)
+    settings = ("code4", "code4p", "native", "", "")
+    return Question("measurement", mus, test_statistic, *settings, **more)

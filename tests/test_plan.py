@@ -394,3 +394,41 @@ def test_a_patch_that_is_gone_by_now_points_to_the_specification(analysis):
 
     with pytest.raises(SpecError, match=r"^small.toml:9: patches: .*patch.signal_200_1.json"):
         make_plan(found)
+
+
+# ---- toys ----
+
+WITH_TOYS = f"""\
+{FILES}
+[inference]
+calculator = "toys"
+toys = 500
+"""
+
+
+def test_a_question_says_how_many_toys(analysis):
+    asked = {
+        "toys = 500": (500, None, 0),
+        "toys = 500\nseed = 3": (500, None, 3),
+        "toys = { max = 900, precision = 0.01 }\nseed = 4": (900, 0.01, 4),
+    }
+    keys = set()
+    for toys, expected in asked.items():
+        name = edit(analysis, FILES, WITH_TOYS.replace("toys = 500", toys), "toys.toml")
+        for key, fit in planned(analysis, name).fits.items():
+            question = Question(**fit.order["question"])
+            assert (question.toys, question.precision, question.seed) == expected
+            assert not fit.quick  # each travels alone, and pyhf does not fit it again
+            keys.add(key)
+    assert len(keys) == 4 * len(asked)  # no result of other toys is taken for these
+
+
+def test_cross_checks_leave_toys_out(analysis):
+    edit(analysis, FILES, WITH_TOYS, "toys.toml")
+    plan = planned(analysis, "toys.toml", "small.toml")
+
+    checked = with_cross_checks(plan, 100).cross_checks.values()
+
+    quick = [key for key, fit in plan.fits.items() if fit.quick]
+    assert sorted(check.key for check in checked) == sorted(quick)
+    assert len(plan.fits) == 2 * len(quick) == 8

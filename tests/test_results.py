@@ -21,6 +21,7 @@ from fitspec.results import (
     Outcome,
     PointResult,
     RunReport,
+    Toys,
     as_band,
 )
 
@@ -35,16 +36,21 @@ OUTCOME = Outcome(
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 BANDS = st.tuples(*[FINITE] * 5)
+ERRORS = st.none() | FINITE
+TOYS = st.none() | st.builds(
+    Toys, st.integers(1, 10**6), st.integers(0, 99), FINITE, BANDS, ERRORS, ERRORS
+)
 OUTCOMES = st.builds(
     Outcome,
     status=st.sampled_from(["ok", "error"]),
     tests=st.lists(
-        st.builds(HypothesisTest, FINITE, FINITE, BANDS, FINITE, FINITE, FINITE, FINITE), max_size=2
+        st.builds(HypothesisTest, FINITE, FINITE, BANDS, FINITE, FINITE, FINITE, FINITE, TOYS),
+        max_size=2,
     ).map(tuple),
     upper_limit_obs=st.none() | FINITE,
     upper_limit_exp=st.none() | BANDS,
     mu_hat=st.none() | FINITE,
-    discovery=st.none() | st.builds(Discovery, FINITE, BANDS, FINITE, FINITE, FINITE),
+    discovery=st.none() | st.builds(Discovery, FINITE, BANDS, ERRORS, FINITE, FINITE, TOYS),
     fits=st.lists(
         st.builds(
             FitResult,

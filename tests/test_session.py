@@ -93,6 +93,29 @@ def known(report: RunReport) -> dict[str, float]:
     return {point.id: point.outcome.tests[0].CLs_obs for point in report.points}
 
 
+def test_toys_are_the_same_on_any_worker_and_are_kept_by_their_seed(analysis, settings, here):
+    append(analysis, '[inference]\ncalculator = "toys"\ntoys = 40\nseed = 5\n')
+    alone = run(["small.toml"], settings)
+    anew = replace(settings, reuse=False, workers=2, keywords="200_1 or 100_2")
+
+    among_others = run(["small.toml"], anew)
+    again = run(["small.toml"], settings)
+    text = (analysis / "small.toml").read_text()
+    (analysis / "small.toml").write_text(text.replace("seed = 5", "seed = 6"))
+    others = run(["small.toml"], settings)
+
+    assert alone.ok
+    for point in alone.points:
+        [test] = point.outcome.tests
+        assert test.toys.thrown == 40
+        assert 0 < test.toys.obs_error < 0.2
+    chosen = {point: known(alone)[point] for point in ("signal_100_2", "signal_200_1")}
+    assert known(among_others) == chosen
+    assert [point.cached for point in again.points] == [True] * 4
+    assert [point.cached for point in others.points] == [False] * 4
+    assert known(again) == known(alone) != known(others)
+
+
 @pytest.mark.parametrize("backend", ["native", "pyhf"])
 def test_a_run_on_real_workers_computes_then_reads_the_store(analysis, settings, backend):
     settings = replace(settings, backend=backend)

@@ -55,10 +55,13 @@ def types_in(value: Any) -> set[type]:
     return {type(value)}.union(*(types_in(part) for part in parts))
 
 
+@pytest.mark.parametrize("toys", [None, 3])
 @pytest.mark.parametrize("test_statistic", ["qtilde", "q0"])
 @BACKENDS
-def test_payload_and_answer_are_builtins_only_and_pickle(raw, make_patch, backend, test_statistic):
-    changes = {"backend": backend, "test_statistic": test_statistic}
+def test_payload_and_answer_are_builtins_only_and_pickle(
+    raw, make_patch, backend, test_statistic, toys
+):
+    changes = {"backend": backend, "test_statistic": test_statistic, "toys": toys}
     orders = payload(raw, [order(make_patch([5.0, 8.0]), **changes)])
     answer = run_chunk(orders)
 
@@ -337,6 +340,16 @@ def test_a_fit_for_its_own_sake_is_newtons_alone(raw, good, make_patch, monkeypa
     assert tested.notes[-1] == "what [fit] asks for is the native likelihood's alone"
     reason = "the free fit did not converge: no minimum after 1 steps"
     assert fitted.error == f"ConvergenceError: {reason}"
+
+
+def test_with_toys_minuit_is_not_asked_since_it_would_take_days(raw, good, monkeypatch):
+    monkeypatch.setattr(minimise, "MAX_STEPS", 1)
+
+    [outcome] = run(raw, PointOrder({**good, "question": good["question"] | {"toys": 10}}))
+
+    assert (
+        outcome.error == "ConvergenceError: the free fit did not converge: no minimum after 1 steps"
+    )
 
 
 def test_where_newton_finds_no_minimum_minuit_is_asked(raw, good, monkeypatch):

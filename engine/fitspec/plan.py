@@ -21,6 +21,7 @@ from fitspec.collect import Case, Collection, Combination, Expectation, Point
 from fitspec.inference import FitQuestion, Question
 from fitspec.sources import Background
 from fitspec.spec import SpecFile
+from fitspec.spec.models import ToysUntil
 from fitspec.worker import PointOrder
 
 Graph = dict[str, set[str]]
@@ -43,8 +44,9 @@ class FitTask:
 
     @property
     def quick(self) -> bool:
-        """The native backend needs milliseconds for it, pyhf seconds."""
-        return bool(self.order["question"]["backend"] == "native")
+        """The native backend needs milliseconds for it, pyhf, or toys, seconds and more."""
+        question = self.order["question"]
+        return bool(question["backend"] == "native" and question["toys"] is None)
 
     @property
     def tests(self) -> bool:
@@ -174,6 +176,7 @@ def _read_patches(points: Sequence[Point]) -> dict[int, dict[str, bytes]]:
 
 def _question(spec: SpecFile, case: Case) -> Question:
     asked = spec.spec
+    toys = asked.inference.toys
     return Question(
         measurement=case.measurement,
         mus=asked.tested,
@@ -187,6 +190,9 @@ def _question(spec: SpecFile, case: Case) -> Question:
         method=asked.poi.method,
         expected=asked.inference.expected,
         poi=case.poi,
+        toys=toys.max if isinstance(toys, ToysUntil) else toys,
+        precision=toys.precision if isinstance(toys, ToysUntil) else None,
+        seed=asked.inference.seed or 0,
         fit=_fit_question(spec),
     )
 

@@ -26,7 +26,7 @@ class FitResult:
     Attributes:
         kind: ``free`` (POI profiled) or ``conditional`` (POI fixed at ``mu``).
         data: ``observed``, or the background-only ``asimov`` data set of a fit to them, or the
-            ``pre-fit asimov`` one of the nominal model.
+            ``pre-fit asimov`` one of the nominal model; or a ``toy``.
         mu: the fixed POI, or None for a free fit.
         twice_nll: -2 ln L at the minimum, constraint terms included.
         converged: the minimiser's own verdict.
@@ -36,13 +36,34 @@ class FitResult:
     """
 
     kind: Literal["free", "conditional"]
-    data: Literal["observed", "asimov", "pre-fit asimov"]
+    data: Literal["observed", "asimov", "pre-fit asimov", "toy"]
     mu: float | None
     twice_nll: float
     converged: bool
     iterations: int | None
     edm: float | None
     at_bounds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Toys:
+    """The toys that made the p-values of a test, and the standard uncertainties they leave.
+
+    Attributes:
+        thrown: toys for each of the two hypotheses.
+        failed: of both, those without a minimum; p-values are made from the others.
+        obs_error: of CLs_obs, or p0.
+        exp_error: of CLs_exp, or p0_exp.
+        p_sb_error: of p_sb; None for a discovery.
+        p_b_error: of p_b; None for a discovery.
+    """
+
+    thrown: int
+    failed: int
+    obs_error: float
+    exp_error: Band
+    p_sb_error: float | None = None
+    p_b_error: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +78,7 @@ class HypothesisTest:
         p_b: P(q < q_obs) under background only; the literature's CLb is 1 - p_b.
         q: observed test statistic (q_mu or q~_mu, eq. 14 and 16).
         q_asimov: the same for the background-only Asimov data.
+        toys: what made the p-values; None if they are asymptotic.
     """
 
     mu: float
@@ -66,6 +88,7 @@ class HypothesisTest:
     p_b: float
     q: float
     q_asimov: float
+    toys: Toys | None = None
 
     def excluded(self, confidence: float = 0.95) -> bool:
         """The observed CLs is below 1 - confidence."""
@@ -80,16 +103,19 @@ class Discovery:
         p0: P(q0 >= q0_obs) under background only, eq. 52.
         p0_exp: its expected values for a signal with POI 1, ascending: from the 2 sigma
             upward to the 2 sigma downward fluctuation.
-        significance: the same as a number of standard deviations, eq. 53.
+        significance: the same as a number of standard deviations, eq. 53; None where no toy is as
+            extreme as the data.
         q0: observed test statistic, eq. 12.
         q0_asimov: the same for the Asimov data of a signal with POI 1.
+        toys: what made the p-values; None if they are asymptotic.
     """
 
     p0: float
     p0_exp: Band
-    significance: float
+    significance: float | None
     q0: float
     q0_asimov: float
+    toys: Toys | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +128,7 @@ class Outcome:
         upper_limit_obs: observed upper limit on the POI.
         upper_limit_exp: expected upper limits at -2..+2 sigma.
         upper_limit_CLb: 1 - p_b of the observed data at the observed limit.
+        upper_limit_obs_error, upper_limit_exp_error: standard uncertainties of limits by toys.
         mu_hat: best-fit POI of the free fit to the observed data.
         discovery: the test of the background-only hypothesis, where q0 was asked for.
         fit: the fit to the observed data, where one was asked for.
@@ -117,6 +144,8 @@ class Outcome:
     upper_limit_obs: float | None = None
     upper_limit_exp: Band | None = None
     upper_limit_CLb: float | None = None
+    upper_limit_obs_error: float | None = None
+    upper_limit_exp_error: Band | None = None
     mu_hat: float | None = None
     discovery: Discovery | None = None
     fit: BestFit | None = None
@@ -134,17 +163,14 @@ class Outcome:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Outcome:
         """Rebuild what :meth:`to_dict` wrote; raises TypeError or KeyError on anything else."""
-        tests = [{**test, "CLs_exp": tuple(test["CLs_exp"])} for test in data["tests"]]
         discovery = data["discovery"]
-        if discovery is not None:
-            discovery = Discovery(**{**discovery, "p0_exp": tuple(discovery["p0_exp"])})
-        limits = data["upper_limit_exp"]
+        bands = ("upper_limit_exp", "upper_limit_exp_error")
         return cls(
             **{
                 **data,
-                "upper_limit_exp": None if limits is None else tuple(limits),
-                "tests": tuple(HypothesisTest(**test) for test in tests),
-                "discovery": discovery,
+                **{name: data[name] and tuple(data[name]) for name in bands},
+                "tests": tuple(_rebuilt(HypothesisTest, "CLs_exp", test) for test in data["tests"]),
+                "discovery": discovery and _rebuilt(Discovery, "p0_exp", discovery),
                 "fit": None if data["fit"] is None else BestFit.from_dict(data["fit"]),
                 "fits": tuple(
                     FitResult(**{**fit, "at_bounds": tuple(fit["at_bounds"])})
@@ -162,8 +188,8 @@ class Outcome:
     def to_dict(self) -> dict[str, Any]:
         """Builtins only, ready for JSON and for any transport."""
         return _record(self) | {
-            "tests": [_record(test) for test in self.tests],
-            "discovery": None if self.discovery is None else _record(self.discovery),
+            "tests": [_with_toys(test) for test in self.tests],
+            "discovery": None if self.discovery is None else _with_toys(self.discovery),
             "fit": None if self.fit is None else self.fit.to_dict(),
             "fits": [_record(fit) for fit in self.fits],
         }
@@ -373,6 +399,18 @@ class RunReport:
 def _record(flat: Any) -> dict[str, Any]:
     """A dataclass as a dictionary, not its content, which dataclasses.asdict would copy, too."""
     return {name: getattr(flat, name) for name in flat.__slots__}
+
+
+def _with_toys(found: HypothesisTest | Discovery) -> dict[str, Any]:
+    return _record(found) | {"toys": None if found.toys is None else _record(found.toys)}
+
+
+def _rebuilt(kind: type, band: str, record: Mapping[str, Any]) -> Any:
+    """The dataclass of a record, and that of its toys, with their bands."""
+    toys = record["toys"]
+    if toys is not None:
+        toys = Toys(**{**toys, "exp_error": tuple(toys["exp_error"])})
+    return kind(**{**record, band: tuple(record[band]), "toys": toys})
 
 
 def _numbers(name: str, value: Any) -> list[tuple[str, float]]:

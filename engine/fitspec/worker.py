@@ -122,7 +122,8 @@ def _infer(background: bytes, order: PointOrder) -> Outcome:
                 return fit_observed(likelihood, question.fit)
             return test_hypotheses(likelihood, question)
     except ConvergenceError as error:
-        if question.backend != "native" or question.fit_alone:
+        # minuit has no [fit], and toys would take it days
+        if question.backend != "native" or question.fit_alone or question.toys is not None:
             raise
         return _second_opinion(workspace, question, error)
     except WorkspaceError as error:

@@ -13,9 +13,6 @@ from fitspec.spec import load_spec
 FILES = 'files = "patch.signal_{mass}_{width}.json"'
 
 NOT_YET = {
-    "inference.calculator": (
-        FILES, f'{FILES}\n[inference]\ntoys = 10\ncalculator = "toys"', 13, 'use "asymptotic"',
-    ),
     "fit": (
         FILES, f'{FILES}\n[fit]\n[backend]\nname = "pyhf"', 11, 'use backend.name = "native"',
     ),
@@ -56,11 +53,12 @@ def test_a_feature_that_is_to_come_is_refused_at_its_key(spec_with, key):
         '[inference]\ntest_statistic = "q"\ncalculator = "asymptotic"\nexpected = "post-fit"',
         '[inference]\ninterpcodes = { normsys = "code1", histosys = "code0" }',
         '[inference]\ntest_statistic = "q0"',
+        '[inference]\ncalculator = "toys"\ntoys = 10',
         '[backend]\nname = "native"',
         "[fit]\nmu = 0\nyields = true",
         '[backend]\nname = "pyhf"\ntensor = "jax"\noptimizer = "minuit"',
     ],
-    ids=["scan", "inference", "interpcodes", "discovery", "native", "fit", "pyhf"],
+    ids=["scan", "inference", "interpcodes", "discovery", "toys", "native", "fit", "pyhf"],
 )
 def test_what_can_be_done_is_let_through(spec_with, table):
     require_supported(spec_with(FILES, f"{FILES}\n{table}"))

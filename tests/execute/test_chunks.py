@@ -15,15 +15,19 @@ from fitspec.sources import Background
 BACKGROUNDS = [Background(f"{n}.json", f"[{n}]".encode(), f"sha256:{n}", {}) for n in range(3)]
 
 
-def task(number: int, background: int, backend: str = "native") -> FitTask:
-    question = {"number": number, "backend": backend}
+KINDS = [("native", None), ("native", None), ("pyhf", None), ("native", 100)]
+"""Backends and toys: only the first are quick."""
+
+
+def task(number: int, background: int, kind: tuple[str, int | None] = ("native", None)) -> FitTask:
+    question = {"number": number, "backend": kind[0], "toys": kind[1]}
     order = {"patch_name": f"patch {number}", "patch": b"[]", "question": question}
     return FitTask(f"key {number}", BACKGROUNDS[background], order)
 
 
-tasks = st.lists(
-    st.tuples(st.integers(0, 2), st.sampled_from(["native", "native", "pyhf"])), max_size=30
-).map(lambda drawn: [task(number, *kind) for number, kind in enumerate(drawn)])
+tasks = st.lists(st.tuples(st.integers(0, 2), st.sampled_from(KINDS)), max_size=30).map(
+    lambda drawn: [task(number, *kind) for number, kind in enumerate(drawn)]
+)
 size = st.integers(1, 10)
 
 

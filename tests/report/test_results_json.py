@@ -21,6 +21,7 @@ from fitspec.results import (
     PointResult,
     RunReport,
     SpecRecord,
+    Toys,
 )
 
 BAND = (0.09, 0.19, 0.38, 0.66, 0.89)
@@ -98,7 +99,7 @@ def test_a_point_is_one_flat_record(content):
     assert point["tests"] == [
         {
             "mu": 1.0, "CLs_obs": 0.24, "CLs_exp": list(BAND), "p_sb": 0.1, "p_b": 0.5,
-            "q": 1.5, "q_asimov": 2.5,
+            "q": 1.5, "q_asimov": 2.5, "toys": None,
         }
     ]  # fmt: skip
     assert point["fits"] == [
@@ -120,7 +121,20 @@ def test_a_discovery_is_a_record_of_its_own():
     assert point["tests"] == []
     assert point["discovery"] == {
         "p0": 0.02, "p0_exp": [0.001, 0.01, 0.05, 0.2, 0.4], "significance": 2.05,
-        "q0": 4.2, "q0_asimov": 2.7,
+        "q0": 4.2, "q0_asimov": 2.7, "toys": None,
+    }  # fmt: skip
+
+
+def test_toys_are_a_record_of_their_test():
+    toys = Toys(2000, 3, 0.01, (0.001, 0.002, 0.003, 0.004, 0.005), 0.02, 0.03)
+    test = replace(OK.outcome.tests[0], toys=toys)
+    tested = replace(OK, outcome=replace(OK.outcome, tests=(test,)))
+
+    [point] = json.loads(to_json(replace(REPORT, points=(tested,))))["points"]
+
+    assert point["tests"][0]["toys"] == {
+        "thrown": 2000, "failed": 3, "obs_error": 0.01,
+        "exp_error": [0.001, 0.002, 0.003, 0.004, 0.005], "p_sb_error": 0.02, "p_b_error": 0.03,
     }  # fmt: skip
 
 

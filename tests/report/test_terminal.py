@@ -19,6 +19,7 @@ from fitspec.results import (
     PointResult,
     RunReport,
     SpecRecord,
+    Toys,
 )
 
 ENVIRONMENT = {
@@ -171,6 +172,36 @@ def test_a_discovery_is_one_line_a_point():
     assert " ".join(header) == title
     assert one == ["one", "0.02018", "0.0571", "[0.0123,", "0.2345]", "2.05", "1.234"]
     assert "small.toml::one p0 0.02018 (0.2 s)" in lines(verbose)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (0.04562, 0.00123, "0.0456(12)"),
+        (0.24444, 0.0306, "0.244(31)"),
+        (0.0, 0.00035, "0.00000(35)"),
+        (1.0, 0.099, "1.000(99)"),
+        (0.5, 0.2, "0.50(20)"),
+    ],
+)
+def test_toys_leave_an_uncertainty(value, error, text):
+    toys = Toys(2000, 0, error, (error,) * 5, error, error)
+    tested = point("one", replace(TEST, CLs_obs=value, toys=toys))
+    found = Outcome("ok", mu_hat=1.0, discovery=replace(DISCOVERY, p0=value, toys=toys))
+    discovered = replace(point("two"), outcome=found)
+
+    for result in (tested, discovered):
+        assert text in shown(report(result)).split()
+        assert f" {text}" in shown(report(result), verbosity=1)
+
+
+def test_a_significance_that_toys_cannot_tell_is_left_out():
+    unknown = Outcome("ok", mu_hat=1.234, discovery=replace(DISCOVERY, p0=0.0, significance=None))
+
+    text = shown(report(replace(point("one"), outcome=unknown)))
+
+    [one] = [line.split() for line in lines(text) if "0.0571 [" in line]
+    assert one == ["one", "0", "0.0571", "[0.0123,", "0.2345]", "1.234"]
 
 
 def test_of_several_specifications_each_point_names_its_own():

@@ -15,9 +15,7 @@ def require_supported(spec: SpecFile) -> None:
 
 def _unsupported(spec: SpecFile) -> list[tuple[KeyPath, str]]:
     asked = spec.spec
-    inference = asked.inference
     checks: list[tuple[bool, KeyPath, str]] = [
-        (inference.calculator == "toys", ("inference", "calculator"), 'use "asymptotic"'),
         (
             asked.fit is not None and asked.backend.name != "native",
             ("fit",),

@@ -96,7 +96,8 @@ class Curve:
         return math.sqrt(self._expected.statistic(mu, self._statistic))
 
     def test(self, mu: float) -> HypothesisTest:
-        """Observed and expected p-values of a POI value."""
+        """Observed and expected p-values of a POI value, which may be beyond the upper bound."""
+        self._reach(mu)
         q, q_asimov = self._statistics(mu)
         p = p_values(q, q_asimov, self._statistic)
         band = expected_band(self._expected.statistic(mu, self._statistic))

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from fitspec.bestfit import BestFit
 from fitspec.errors import InferenceError
 from fitspec.inference.asymptotics import discovery_p_values
 from fitspec.inference.curve import Curve
 from fitspec.inference.likelihood import DataName, Likelihood
-from fitspec.inference.limits import Limits, find_limits, interpolate_limits
+from fitspec.inference.limits import Limits, find_limits, interpolate_limits, toy_limits
 from fitspec.inference.profile import Profile
 from fitspec.inference.question import FitQuestion, Question
+from fitspec.inference.toys import toy_discovery, toy_test
 from fitspec.results import Discovery, HypothesisTest, Outcome
 
 
 def test_hypotheses(likelihood: Likelihood, question: Question) -> Outcome:
-    """Answer a question asymptotically: observed and expected p-values, and upper limits.
+    """Answer a question: observed and expected p-values, and upper limits.
 
-    Where the question asks for a fit, too, it is the one to the observed data that the tests use.
+    They are asymptotic, or from toys where the question asks for some. Where the question asks for a fit, too, it is the one to the observed data that the tests use.
 
     Raises:
-        InferenceError: a POI value outside its bounds, a test without any power, or a limit that
-            is not to be found.
+        InferenceError: a POI value outside its bounds, a test without any power, a limit that is
+            not to be found, or toys that tell nothing.
         ConvergenceError: a fit that did not converge, or fits that contradict each other.
     """
     if question.test_statistic == "q0":
@@ -32,8 +33,15 @@ def test_hypotheses(likelihood: Likelihood, question: Question) -> Outcome:
     _require_inside([*question.mus, *kept, 0.0], likelihood.poi_bounds)
     curve = Curve(likelihood, question)
     curve.observed.settle(kept)
-    tests = tuple(curve.test(mu) for mu in question.mus)
-    limits = _limits(curve, tests, question, likelihood.poi_bounds[1])
+
+    def test(mu: float) -> HypothesisTest:
+        asymptotic = curve.test(mu)
+        if question.toys is None:
+            return asymptotic
+        return toy_test(likelihood, curve.observed, mu, asymptotic.q_asimov, question)
+
+    tests = tuple(test(mu) for mu in question.mus)
+    limits = _limits(curve, tests, test, question, likelihood.poi_bounds[1])
     at = [] if limits is None else [limits.observed, *limits.expected]
     return Outcome(
         status="ok",
@@ -41,6 +49,8 @@ def test_hypotheses(likelihood: Likelihood, question: Question) -> Outcome:
         upper_limit_obs=None if limits is None else limits.observed,
         upper_limit_exp=None if limits is None else limits.expected,
         upper_limit_CLb=None if limits is None else limits.CLb,
+        upper_limit_obs_error=None if limits is None else limits.observed_error,
+        upper_limit_exp_error=None if limits is None else limits.expected_error,
         mu_hat=curve.observed.free.poi,
         fit=_best_fit(likelihood, curve.observed, question.fit),
         fits=tuple(curve.fits([0.0, *question.mus, *kept, *at])),
@@ -49,16 +59,19 @@ def test_hypotheses(likelihood: Likelihood, question: Question) -> Outcome:
 
 
 def _limits(
-    curve: Curve, tests: Iterable[HypothesisTest], question: Question, bound: float
+    curve: Curve,
+    tests: Sequence[HypothesisTest],
+    test: Callable[[float], HypothesisTest],
+    question: Question,
+    bound: float,
 ) -> Limits | None:
     if question.level is None:
         return None
-    tests = list(tests)
     if question.method == "scan":
         return interpolate_limits(tests, question.level)
-    tested = [test.mu for test in tests if test.mu > 0]
-    start = tested[0] if tested else 1.0
-    return find_limits(curve, question.level, min(start, bound))
+    start = next((test.mu for test in tests if test.mu > 0), 1.0)
+    limits = find_limits(curve, question.level, min(start, bound))
+    return limits if question.toys is None else toy_limits(test, limits, question.level)
 
 
 def fit_observed(likelihood: Likelihood, asked: FitQuestion) -> Outcome:
@@ -109,11 +122,15 @@ def _discover(likelihood: Likelihood, question: Question) -> Outcome:
     asimov = Profile(likelihood, likelihood.asimov(made_of), name, truth=made_of)
     asimov.settle([0.0])
     q0, q0_asimov = observed.statistic(0.0, "q0"), asimov.statistic(0.0, "q0")
-    p0, band = discovery_p_values(q0, q0_asimov)
+    if question.toys is None:
+        p0, band = discovery_p_values(q0, q0_asimov)
+        discovery = Discovery(p0, band, math.sqrt(q0), q0, q0_asimov)
+    else:
+        discovery = toy_discovery(likelihood, observed, q0_asimov, question)
     return Outcome(
         status="ok",
         mu_hat=observed.free.poi,
-        discovery=Discovery(p0, band, math.sqrt(q0), q0, q0_asimov),
+        discovery=discovery,
         fit=_best_fit(likelihood, observed, question.fit),
         fits=(*observed.fits, *asimov.fits),
         notes=(*observed.notes, *asimov.notes),

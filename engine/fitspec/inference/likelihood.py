@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from fitspec.bestfit import BestFit
 from fitspec.inference.question import FitQuestion
 
@@ -29,6 +32,23 @@ class Minimum:
     iterations: int | None
     edm: float | None
     at_bounds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Minima:
+    """Minima of -2 ln L for T data sets.
+
+    Attributes:
+        parameters: (T, P) best-fit parameters.
+        poi: (T,) best-fit (or fixed) POI.
+        twice_nll: (T,) -2 ln L, constraint terms included.
+        converged: (T,) whether the minimiser calls it so; elsewhere the numbers mean nothing.
+    """
+
+    parameters: Any
+    poi: npt.NDArray[np.float64]
+    twice_nll: npt.NDArray[np.float64]
+    converged: npt.NDArray[np.bool_]
 
 
 class Likelihood(Protocol):
@@ -86,5 +106,25 @@ class Likelihood(Protocol):
     def asimov(self, parameters: Any) -> Any:
         """The data that these parameters predict exactly, auxiliary data included."""
 
+    def throw(self, parameters: Any, number: int, generator: np.random.Generator) -> Any:
+        """Toys: main and auxiliary data as they might be measured if these parameters were true.
 
-DataName = Literal["observed", "asimov", "pre-fit asimov"]
+        Returns:
+            stack of ``number`` data sets; ``stack[i]`` is one of them, and ``stack[rows]``, with an
+            array of indices or a slice, a stack of some.
+
+        Raises:
+            InferenceError: a negative number of events is expected.
+        """
+
+    def fit_many(self, toys: Any, mu: float | None, starts: Sequence[Any]) -> Minima:
+        """Minimise -2 ln L of each of T toys, from one start each.
+
+        Args:
+            toys: stack of T data sets.
+            mu: value at which the POI is fixed; None lets it float.
+            starts: T times (P,) starting values; None for the measurement's.
+        """
+
+
+DataName = Literal["observed", "asimov", "pre-fit asimov", "toy"]

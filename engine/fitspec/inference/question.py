@@ -46,6 +46,9 @@ class Question:
         expected: ``post-fit`` or ``pre-fit``.
         poi: name of the POI; None for the measurement's.
         fit: what is asked of the fit to the observed data; None for nothing.
+        toys: toys to throw for each hypothesis, at most; None asks for asymptotic p-values.
+        precision: standard uncertainty of CLs, or p0, that ends the throwing; None throws them all.
+        seed: of the toys.
     """
 
     measurement: str
@@ -61,6 +64,9 @@ class Question:
     expected: str = "post-fit"
     poi: str | None = None
     fit: FitQuestion | None = None
+    toys: int | None = None
+    precision: float | None = None
+    seed: int = 0
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Question:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
@@ -24,7 +25,15 @@ from fitspec.errors import counted
 from fitspec.inference.asymptotics import SIGMAS
 from fitspec.report.fits import brief, fit_tables
 from fitspec.report.limits import limits_table
-from fitspec.results import CheckOutcome, CheckResult, PointResult, RunReport, as_band, failures
+from fitspec.results import (
+    CheckOutcome,
+    CheckResult,
+    PointResult,
+    RunReport,
+    Toys,
+    as_band,
+    failures,
+)
 
 RESULTS_SHOWN = 20
 """More points, or tests, than this are listed only with -v."""
@@ -145,7 +154,7 @@ class TerminalReport:
                 low, median, high = map(_number, test.CLs_exp[1:4])
                 excluded = "excluded" if test.excluded() else ""
                 mu = [] if one_mu else [f"{test.mu:g}"]
-                row = [name, *mu, _number(test.CLs_obs), f"{median} [{low}, {high}]"]
+                row = [name, *mu, _measured(test.CLs_obs, test.toys), f"{median} [{low}, {high}]"]
                 table.add_row(*map(Text, [*row, f"{point.outcome.mu_hat:.3f}", excluded]))
         limits = limits_table(report.points, full_names=several)
         fits = fit_tables(report.points, self._verbosity)
@@ -274,8 +283,9 @@ def _discoveries(points: Sequence[PointResult]) -> Table:
     for point in points:
         if (found := point.outcome.discovery) is not None:
             low, median, high = map(_number, found.p0_exp[1:4])
-            row = [point.id, _number(found.p0), f"{median} [{low}, {high}]"]
-            row += [f"{found.significance:.2f}", f"{point.outcome.mu_hat:.3f}"]
+            row = [point.id, _measured(found.p0, found.toys), f"{median} [{low}, {high}]"]
+            significance = "" if found.significance is None else f"{found.significance:.2f}"
+            row += [significance, f"{point.outcome.mu_hat:.3f}"]
             table.add_row(*map(Text, row))
     return table
 
@@ -285,11 +295,11 @@ def _line(point: PointResult) -> str:
     if outcome.status == "error":
         return f"{point.node_id} ERROR {outcome.error}"
     tests = "; ".join(
-        f"mu = {t.mu:g}: CLs obs {_number(t.CLs_obs)}, exp {_number(t.CLs_exp[2])}"
+        f"mu = {t.mu:g}: CLs obs {_measured(t.CLs_obs, t.toys)}, exp {_number(t.CLs_exp[2])}"
         for t in outcome.tests
     )
     if outcome.discovery is not None:
-        tests = f"p0 {_number(outcome.p0)}"
+        tests = f"p0 {_measured(outcome.discovery.p0, outcome.discovery.toys)}"
     if outcome.upper_limit_exp is not None:
         median = _number(outcome.upper_limit_exp[2])
         limit = f"limit obs {_number(outcome.upper_limit_obs)}, exp {median}"
@@ -302,6 +312,14 @@ def _line(point: PointResult) -> str:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
+
+
+def _measured(value: float, toys: Toys | None) -> str:
+    """A number with its statistical uncertainty, if it has one: 0.0456(12) is 0.0456 +- 0.0012."""
+    if toys is None:
+        return _number(value)
+    decimals = max(0, 1 - math.floor(math.log10(toys.obs_error)))
+    return f"{value:.{decimals}f}({toys.obs_error * 10**decimals:.0f})"
 
 
 def _comparison(check: CheckResult) -> Table:

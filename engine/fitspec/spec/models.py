@@ -240,6 +240,8 @@ class Inference(Model):
             raise ValueError('toys and seed belong to calculator = "toys"')
         if self.calculator == "toys" and self.toys is None:
             raise ValueError('calculator = "toys" needs toys = NUMBER')
+        if self.calculator == "toys" and self.expected == "pre-fit":
+            raise ValueError('toys are thrown from the fit to data: expected = "pre-fit" has none')
         return self
 
 

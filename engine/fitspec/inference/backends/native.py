@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,12 +11,14 @@ import numpy as np
 
 from fitspec.bestfit import BestFit
 from fitspec.errors import InferenceError
+from fitspec.histfactory.batch import DataStack, LikelihoodBatch
 from fitspec.histfactory.interpolation import Array
 from fitspec.histfactory.likelihood import Likelihood
 from fitspec.histfactory.minimise import minimise
+from fitspec.histfactory.minimise_batch import minimise_batch
 from fitspec.histfactory.model import Compiler
 from fitspec.inference.bestfit import best_fit
-from fitspec.inference.likelihood import Minimum
+from fitspec.inference.likelihood import Minima, Minimum
 from fitspec.inference.question import FitQuestion, Question
 
 
@@ -40,9 +43,15 @@ class NativeLikelihood:
         )
         self._parameters, self._poi = model.parameters, model.poi
         self._likelihood = Likelihood(model, question.normsys, question.histosys)
+        self._codes = question.normsys, question.histosys
         self.observed = self._likelihood.observed()
         self.alternatives = (self._below_nominal(model.additive),)
         self.poi_bounds = self._bounds()
+
+    @functools.cached_property
+    def _batch(self) -> LikelihoodBatch:
+        """Of the same model; only toys need it."""
+        return LikelihoodBatch(self._likelihood.model, *self._codes)
 
     def _bounds(self) -> tuple[float, float]:
         p, poi = self._parameters, self._poi
@@ -132,3 +141,25 @@ class NativeLikelihood:
             return self._likelihood.asimov(parameters)
         except InferenceError as error:
             raise InferenceError(f"the Asimov data would have {error}") from error
+
+    def throw(self, parameters: Any, number: int, generator: np.random.Generator) -> DataStack:
+        """See :meth:`fitspec.inference.likelihood.Likelihood.throw`."""
+        p, means = self._parameters, self.asimov(parameters)
+        main = generator.poisson(means.main, (number, len(means.main)))
+        auxiliary = np.zeros((number, len(p.names)))
+        for kind, drawn in (
+            (p.normal, generator.normal(means.auxiliary, p.sigma, auxiliary.shape)),
+            (p.poisson, generator.poisson(p.factor * parameters, auxiliary.shape)),
+        ):
+            auxiliary[:, kind] = drawn[:, kind]
+        return self._batch.stack(main.astype(float), auxiliary)
+
+    def fit_many(self, toys: Any, mu: float | None, starts: Sequence[Any]) -> Minima:
+        """See :meth:`fitspec.inference.likelihood.Likelihood.fit_many`."""
+        inits = self._parameters.inits
+        theta = np.array([inits if start is None else start for start in starts])
+        theta, fixed = theta.reshape(len(toys), len(inits)), self._parameters.fixed.copy()
+        if mu is not None:
+            theta[:, self._poi], fixed[self._poi] = mu, True
+        found = minimise_batch(self._batch, toys, theta, fixed)
+        return Minima(found.theta, found.theta[:, self._poi], 2 * found.nll, found.converged)

@@ -7,10 +7,12 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from fitspec.bestfit import BestFit
 from fitspec.errors import ConvergenceError, InferenceError, MissingExtraError
 from fitspec.histfactory.consistency import require_lumi
-from fitspec.inference.likelihood import Minimum
+from fitspec.inference.likelihood import Minima, Minimum
 from fitspec.inference.question import FitQuestion, Question
 
 MAX_ITERATIONS = 100_000
@@ -179,6 +181,44 @@ class PyhfLikelihood:
     def asimov(self, parameters: Any) -> Any:
         """See :meth:`fitspec.inference.likelihood.Likelihood.asimov`."""
         return self._model.expected_data(parameters)
+
+    def throw(self, parameters: Any, number: int, generator: np.random.Generator) -> Any:
+        """See :meth:`fitspec.inference.likelihood.Likelihood.throw`; pyhf's own sampling."""
+        import pyhf
+
+        distribution = self._model.make_pdf(pyhf.tensorlib.astensor(parameters))
+        with _numpy_seed(int(generator.integers(2**32))):
+            try:
+                return np.asarray(distribution.sample((number,)))
+            except ValueError as error:
+                raise InferenceError(f"pyhf cannot throw toys: {_first_line(error)}") from error
+
+    def fit_many(self, toys: Any, mu: float | None, starts: Sequence[Any]) -> Minima:
+        """See :meth:`fitspec.inference.likelihood.Likelihood.fit_many`; one after the other."""
+        found: list[Minimum | None] = []
+        for toy, start in zip(toys, starts, strict=True):
+            try:
+                found.append(self.fit(toy, mu, start))
+            except InferenceError:
+                found.append(None)
+        parameters = np.full((len(found), self._model.config.npars), np.nan)
+        poi, twice_nll = np.full((2, len(found)), np.nan)
+        for row, minimum in enumerate(found):
+            if minimum is not None:
+                parameters[row] = minimum.parameters
+                poi[row], twice_nll[row] = minimum.poi, minimum.twice_nll
+        return Minima(parameters, poi, twice_nll, ~np.isnan(twice_nll))
+
+
+@contextlib.contextmanager
+def _numpy_seed(seed: int) -> Iterator[None]:
+    """pyhf draws from numpy's global generator: seed it, and put it back."""
+    before = np.random.get_state()
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
 
 
 @contextlib.contextmanager
