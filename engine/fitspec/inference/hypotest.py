@@ -10,9 +10,10 @@ from fitspec.errors import InferenceError
 from fitspec.inference.asymptotics import discovery_p_values
 from fitspec.inference.curve import Curve
 from fitspec.inference.likelihood import DataName, Likelihood
-from fitspec.inference.limits import Limits, find_limits, interpolate_limits, toy_limits
+from fitspec.inference.limits import Limits, find_limits, interpolate_limits
 from fitspec.inference.profile import Profile
 from fitspec.inference.question import FitQuestion, Question
+from fitspec.inference.toy_limits import toy_limits
 from fitspec.inference.toys import toy_discovery, toy_test
 from fitspec.results import Discovery, HypothesisTest, Outcome
 
@@ -20,7 +21,8 @@ from fitspec.results import Discovery, HypothesisTest, Outcome
 def test_hypotheses(likelihood: Likelihood, question: Question) -> Outcome:
     """Answer a question: observed and expected p-values, and upper limits.
 
-    They are asymptotic, or from toys where the question asks for some. Where the question asks for a fit, too, it is the one to the observed data that the tests use.
+    They are asymptotic, or from toys where the question asks for some. Where it asks for a fit,
+    too, that is the one to the observed data that the tests use.
 
     Raises:
         InferenceError: a POI value outside its bounds, a test without any power, a limit that is
