@@ -7,11 +7,12 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from measure import BenchmarkError, last_line
+from measure import BenchmarkError, fitspec, last_line
 
 from fitspec.execute.local import THREAD_VARIABLES
 
@@ -48,6 +49,36 @@ def compare_limits(spec: str, environment: Mapping[str, str]) -> Record:
         "pyhf": theirs,
         "ratio": theirs["seconds"] / own["seconds"],
         "difference": max(abs(mine / other - 1) for mine, other in pairs),
+    }
+
+
+def measure_toys(spec: str, workers: int, environment: Mapping[str, str]) -> Record:
+    """CLs by toys: the whole command, and pyhf for a few toys of the same hypothesis.
+
+    Raises:
+        BenchmarkError: one of them could not be measured.
+    """
+    [theirs] = _ask("pyhf-toys", spec, 1, environment)
+    if "error" in theirs:
+        raise BenchmarkError(theirs["error"])
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder) / "results.json"
+        run = ["run", spec, "--no-cache", "-q", "-n", str(workers), "--json", str(results)]
+        seconds = fitspec(run, environment).seconds
+        [point] = json.loads(results.read_bytes())["points"]
+    if point["error"]:
+        raise BenchmarkError(point["error"])
+    [test] = point["tests"]
+    toys = 2 * test["toys"]["thrown"]
+    return {
+        "id": point["id"],
+        "toys": toys,
+        "failed": test["toys"]["failed"],
+        "seconds": seconds,
+        "CLs_obs": test["CLs_obs"],
+        "CLs_error": test["toys"]["obs_error"],
+        "pyhf_seconds_a_toy": theirs["seconds"] / theirs["toys"],
+        "ratio": theirs["seconds"] / theirs["toys"] / (point["seconds"] / toys),
     }
 
 

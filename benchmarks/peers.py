@@ -5,7 +5,8 @@
 prints a JSON list, one record a hypothesis: its ``id``, and either ``error`` or ``seconds``,
 ``CLs_obs``, ``CLs_exp`` and ``twice_nll`` of the fits to the observed data; of pyhf also ``again``
 and ``asimov_gap``, how far above its minimum the free fit to the Asimov data ended. Of a
-specification that asks for limits it is ``limit_obs`` and ``limit_exp``.
+specification that asks for limits it is ``limit_obs`` and ``limit_exp``, and ``pyhf-toys`` tells
+``seconds`` and the number of ``toys``.
 """
 
 from __future__ import annotations
@@ -155,11 +156,35 @@ def limits_with_pyhf() -> Peer:
     return peer
 
 
+PYHF_TOYS = 5
+"""For each of the two hypotheses: enough to know what one costs."""
+
+
+def toys_with_pyhf() -> Peer:
+    """pyhf's toys, a few of them."""
+    import pyhf
+
+    def peer(task: FitTask, _: FitTask) -> Record:
+        question = task.order["question"]
+        workspace = pyhf.Workspace(task.background.content)
+        patch = orjson.loads(task.order["patch"])
+        model = workspace.model(patches=[patch], measurement_name=question["measurement"])
+        settings = {"calctype": "toybased", "ntoys": PYHF_TOYS, "track_progress": False}
+        start = time.perf_counter()
+        pyhf.infer.hypotest(
+            question["mus"][0], workspace.data(model), model, test_stat="qtilde", **settings
+        )
+        return {"seconds": time.perf_counter() - start, "toys": 2 * PYHF_TOYS}
+
+    return peer
+
+
 PEERS: dict[str, Callable[[], Peer]] = {
     "native": native,
     "pyhf-numpy": lambda: with_pyhf("numpy"),
     "pyhf-jax": lambda: with_pyhf("jax"),
     "pyhf-limits": limits_with_pyhf,
+    "pyhf-toys": toys_with_pyhf,
 }
 
 

@@ -32,6 +32,7 @@ def markdown(results: Record) -> str:
         _peers(results.get("peers", {})),
         _whole(_LIMITS, results.get("limits", {}), results["settings"]),
         _limit_peers(results.get("limit_peers", {})),
+        _toys(results.get("toys")),
         _scaling(results.get("scaling", [])),
         _startup(results.get("startup", [])),
     ]
@@ -175,6 +176,24 @@ def _limit_peers(peers: Record) -> str:
         return [record["id"], *seconds, ratio, difference]
 
     return _section(title, columns, [_row(f"`@{name}`", peers[name], cells) for name in peers])
+
+
+def _toys(record: Record | None) -> str:
+    if record is None:
+        return ""
+    title = (
+        "**Toys**: CLs of one hypothesis of `@1Lbb` by toys, half of them with signal; the whole "
+        "command, and the time of a toy compared with pyhf's, one core each."
+    )
+    columns = ("hypothesis", "toys", "failed", "seconds", "CLs", "pyhf, seconds a toy", "ratio")
+
+    def cells(record: Record) -> Cells:
+        numbers = [_number(record[key]) for key in ("seconds", "pyhf_seconds_a_toy", "ratio")]
+        CLs = f"{record['CLs_obs']:.3f} ± {record['CLs_error']:.3f}"
+        counts = [str(record["toys"]), str(record["failed"])]
+        return [*counts, numbers[0], CLs, *numbers[1:]]
+
+    return _section(title, columns, [_row(record.get("id", "?"), record, cells)])
 
 
 def _scaling(records: Sequence[Record]) -> str:

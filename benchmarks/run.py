@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from commands import scaling, startup, whole
-from compare import compare, compare_limits
+from compare import compare, compare_limits, measure_toys
 from machine import load, machine
 from measure import BenchmarkError
 from report import markdown, write_docs
-from variants import LIMITS, TESTS, variant
+from variants import LIMITS, TESTS, TOYS, variant
 
 ROOT = Path(__file__).resolve().parents[1]
 SPECS = ("1Lbb", "stau", "sbottom")
@@ -55,6 +55,9 @@ def main() -> None:
                 spec = variant(f"@{name}", Path(folder) / part / f"{name}.toml", asked)
                 found = _tell(f"{part} {name}", measure, spec, *settings, there)
                 keep(part, {**results.get(part, {}), name: found})
+        if "1Lbb" in options.only:
+            spec = variant("@1Lbb", Path(folder) / "toys" / "1Lbb.toml", TOYS)
+            keep("toys", _tell("toys", measure_toys, spec, options.workers, there))
         if options.scaling:
             keep("scaling", _tell("scaling", scaling, options.workers, there))
     if options.write_docs:

@@ -16,6 +16,17 @@ TESTS = {"poi": {"test": 1.0}}
 LIMITS = {"poi": {"upper_limit": 0.95}}
 """Upper limits, observed and expected, and no test."""
 
+TOYS = {
+    "patches": {
+        "patchset": "patchset.json",
+        "labels": ["m_C1N2", "m_N1"],
+        "select": {"m_C1N2": 900, "m_N1": 250},
+    },
+    "poi": {"test": 1.0},
+    "inference": {"calculator": "toys", "toys": 2000},
+}
+"""Of `@1Lbb`: CLs of one hypothesis, with 2000 toys for signal + background and 2000 without."""
+
 _ASKED = ("poi", "inference", "cross_section", "combine", "expect")
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fitspec import bestfit
 from fitspec.bestfit import BestFit, Correlations, FittedParameter, Impact, Yield
 from fitspec.errors import InferenceError
-from fitspec.results import Outcome
+from fitspec.outcome import Outcome
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 MAYBE = st.none() | FINITE

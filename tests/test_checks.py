@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from fitspec.checks import check, combine
 from fitspec.collect import Combination, Expectation, Point
-from fitspec.results import NOT_COMPUTED, Discovery, HypothesisTest, Outcome, PointResult, failures
+from fitspec.outcome import Discovery, HypothesisTest, Outcome
+from fitspec.results import NOT_COMPUTED, PointResult, failures
 from fitspec.spec import load_spec
 
 BAND = (0.1, 0.2, 0.3, 0.4, 0.5)
@@ -90,6 +91,15 @@ def test_a_band_fails_where_one_number_fails(any_spec, band, index, rtol):
 
     assert check(asked, result(upper_limit_exp=band)).outcome == "passed"
     assert check(asked, result(upper_limit_exp=tuple(off))).outcome == "failed"
+
+
+@pytest.mark.parametrize(("median", "outcome"), [(3.0, "passed"), (3.1, "failed")])
+def test_of_a_band_that_is_known_in_part_the_rest_is_not_compared(any_spec, median, outcome):
+    asked = expectation(any_spec, "upper_limit_exp", (None, 2.0, 3.0, None, None), mu=None)
+
+    found = check(asked, result(upper_limit_exp=(9.0, 2.0, median, 9.0, 9.0)))
+
+    assert found.outcome == outcome
 
 
 def test_a_check_tells_what_was_expected_found_and_allowed(expected):

@@ -11,19 +11,8 @@ from hypothesis import strategies as st
 
 from fitspec import results
 from fitspec.errors import InferenceError
-from fitspec.results import (
-    NOT_COMPUTED,
-    CheckResult,
-    Combined,
-    Discovery,
-    FitResult,
-    HypothesisTest,
-    Outcome,
-    PointResult,
-    RunReport,
-    Toys,
-    as_band,
-)
+from fitspec.outcome import Discovery, FitResult, HypothesisTest, Outcome, Toys
+from fitspec.results import NOT_COMPUTED, CheckResult, Combined, PointResult, RunReport, as_band
 
 BAND = (0.1, 0.2, 0.3, 0.4, 0.5)
 TEST = HypothesisTest(1.0, 0.05, BAND, 0.01, 0.2, 3.0, 4.0)

@@ -21,7 +21,7 @@ from fitspec.errors import ExecutionError
 from fitspec.histfactory import minimise, model
 from fitspec.inference import FitQuestion, Question
 from fitspec.inference.backends import pyhf as by_pyhf
-from fitspec.results import FitResult, HypothesisTest, Outcome
+from fitspec.outcome import FitResult, HypothesisTest, Outcome
 from fitspec.worker import PointOrder, payload, run_chunk
 
 QUESTION = Question(

@@ -12,16 +12,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from fitspec.errors import FitspecError
-    from fitspec.results import (
-        CheckResult,
-        Combined,
-        Discovery,
-        FitResult,
-        HypothesisTest,
-        Outcome,
-        PointResult,
-        RunReport,
-    )
+    from fitspec.outcome import Discovery, FitResult, HypothesisTest, Outcome
+    from fitspec.results import CheckResult, Combined, PointResult, RunReport
     from fitspec.session import Observer, Settings, run
     from fitspec.sources import Access
     from fitspec.spec import Spec, SpecFile, find_specs, load_spec
@@ -30,12 +22,12 @@ _HOMES = {
     "Access": "sources",
     "CheckResult": "results",
     "Combined": "results",
-    "Discovery": "results",
-    "FitResult": "results",
+    "Discovery": "outcome",
+    "FitResult": "outcome",
     "FitspecError": "errors",
-    "HypothesisTest": "results",
+    "HypothesisTest": "outcome",
     "Observer": "session",
-    "Outcome": "results",
+    "Outcome": "outcome",
     "PointResult": "results",
     "RunReport": "results",
     "Settings": "session",

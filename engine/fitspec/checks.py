@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fitspec.collect import Combination, Expectation
+from fitspec.outcome import Band, HypothesisTest, KnownBand, Outcome
 from fitspec.results import (
     NOT_COMPUTED,
     XSEC_LIMITS,
-    Band,
     CheckOutcome,
     CheckResult,
     Combined,
-    HypothesisTest,
-    Outcome,
     PointResult,
     as_band,
 )
@@ -155,9 +153,10 @@ def _verdict(expectation: Expectation, actual: float | bool | Band) -> CheckOutc
     return "passed" if holds else "failed"
 
 
-def _close(actual: float | Band, expected: float | Band, rtol: float, atol: float) -> bool:
+def _close(actual: float | Band, expected: float | KnownBand, rtol: float, atol: float) -> bool:
     pairs = zip(as_band(actual), as_band(expected), strict=True)
-    return all(abs(a - e) <= atol + rtol * abs(e) for a, e in pairs)
+    known = [(a, e) for a, e in pairs if a is not None and e is not None]
+    return all(abs(a - e) <= atol + rtol * abs(e) for a, e in known)
 
 
 def _actual(

@@ -24,12 +24,12 @@ from fitspec.config import cache_folder, load_config
 from fitspec.errors import NotYetError, UsageError
 from fitspec.execute import Computed, LocalPool, ResultStore, prepare, run_fits
 from fitspec.execute.local import available_cores
+from fitspec.outcome import Outcome
 from fitspec.plan import Plan, make_plan, with_cross_checks
 from fitspec.results import (
     NOT_COMPUTED,
     CheckResult,
     Combined,
-    Outcome,
     PointResult,
     RunReport,
     SpecRecord,

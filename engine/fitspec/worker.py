@@ -31,7 +31,7 @@ from fitspec.errors import (
 )
 from fitspec.histfactory import NO_OPERATIONS, apply_patch, require_consistent
 from fitspec.inference import Question, fit_observed, test_hypotheses
-from fitspec.results import Outcome
+from fitspec.outcome import Outcome
 
 if TYPE_CHECKING:
     from fitspec.histfactory.model import Compiler

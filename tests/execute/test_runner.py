@@ -18,8 +18,8 @@ import pytest
 import fitspec
 from fitspec.collect import collect
 from fitspec.execute import Computed, LocalPool, ResultStore, run_fits, runner
+from fitspec.outcome import Outcome
 from fitspec.plan import FitTask, make_plan
-from fitspec.results import Outcome
 from fitspec.sources import Access
 from fitspec.spec import load_spec
 from fitspec.worker import payload, run_chunk
@@ -30,7 +30,7 @@ STAND_INS = '''
 import os
 import signal
 
-from fitspec.results import Outcome
+from fitspec.outcome import Outcome
 
 
 def answer(chunk):

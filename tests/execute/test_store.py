@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fitspec.execute import ResultStore
-from fitspec.results import FitResult, HypothesisTest, Outcome
+from fitspec.outcome import FitResult, HypothesisTest, Outcome
 
 KEY = "ab" + "0" * 62
 NUMBERS = Outcome(

@@ -34,7 +34,7 @@ from fitspec.inference import Question
 from fitspec.inference import test_hypotheses as run_tests  # pytest would collect the name itself
 from fitspec.inference.backends.native import NativeLikelihood
 from fitspec.inference.backends.pyhf import open_likelihood
-from fitspec.results import Outcome
+from fitspec.outcome import Outcome
 
 Json = dict[str, Any]
 

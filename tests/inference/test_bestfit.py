@@ -29,7 +29,7 @@ from fitspec.inference import FitQuestion, Question, fit_observed
 from fitspec.inference import test_hypotheses as run_tests  # pytest would collect the name itself
 from fitspec.inference.backends.native import NativeLikelihood
 from fitspec.inference.backends.pyhf import open_likelihood
-from fitspec.results import Outcome
+from fitspec.outcome import Outcome
 
 N, S, B, DELTA = 60.0, 10.0, 50.0, 4.0
 """Observed; signal; background and its uncertainty."""

@@ -19,7 +19,7 @@ from fitspec.inference import test_hypotheses as run_tests  # pytest would colle
 from fitspec.inference.asymptotics import discovery_p_values
 from fitspec.inference.backends.native import NativeLikelihood
 from fitspec.inference.backends.pyhf import open_likelihood
-from fitspec.results import Outcome
+from fitspec.outcome import Outcome
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:jsonschema.RefResolver is deprecated:DeprecationWarning"  # by pyhf

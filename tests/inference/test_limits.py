@@ -22,7 +22,7 @@ from fitspec.histfactory import apply_patch
 from fitspec.inference import test_hypotheses as answer
 from fitspec.inference.likelihood import Minimum
 from fitspec.inference.limits import interpolate_limits
-from fitspec.results import HypothesisTest, Outcome
+from fitspec.outcome import HypothesisTest, Outcome
 from fitspec.sources import open_archive
 from fitspec.worker import PointOrder, payload, run_chunk
 

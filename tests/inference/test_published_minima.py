@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fitspec.collect import collect
+from fitspec.outcome import FitResult, Outcome
 from fitspec.plan import make_plan
-from fitspec.results import FitResult, Outcome
 from fitspec.sources import Access
 from fitspec.spec import find_specs
 from fitspec.worker import PointOrder, payload, run_chunk

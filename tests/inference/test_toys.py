@@ -22,7 +22,7 @@ from fitspec.inference.backends.native import NativeLikelihood
 from fitspec.inference.backends.pyhf import open_likelihood
 from fitspec.inference.profile import Profile
 from fitspec.inference.toys import BATCH, statistics
-from fitspec.results import HypothesisTest, Outcome
+from fitspec.outcome import HypothesisTest, Outcome
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),  # steps go too far at times

@@ -8,9 +8,10 @@ import pytest
 from rich.console import Console
 
 from fitspec.bestfit import BestFit, FittedParameter, Impact, Yield
+from fitspec.outcome import HypothesisTest, Outcome
 from fitspec.report import TerminalReport
 from fitspec.report.fits import brief
-from fitspec.results import HypothesisTest, Outcome, PointResult, RunReport, SpecRecord
+from fitspec.results import PointResult, RunReport, SpecRecord
 
 PARAMETERS = (
     FittedParameter("mu", 0.22811, 0.33844),

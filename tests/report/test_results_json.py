@@ -9,20 +9,9 @@ from typing import Any
 import pytest
 
 import fitspec
+from fitspec.outcome import Discovery, FitResult, HypothesisTest, Outcome, Toys
 from fitspec.report import to_json
-from fitspec.results import (
-    XSEC_LIMITS,
-    CheckResult,
-    Combined,
-    Discovery,
-    FitResult,
-    HypothesisTest,
-    Outcome,
-    PointResult,
-    RunReport,
-    SpecRecord,
-    Toys,
-)
+from fitspec.results import XSEC_LIMITS, CheckResult, Combined, PointResult, RunReport, SpecRecord
 
 BAND = (0.09, 0.19, 0.38, 0.66, 0.89)
 TEST = HypothesisTest(1.0, 0.24, BAND, 0.1, 0.5, 1.5, 2.5)

@@ -9,18 +9,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from fitspec.outcome import Discovery, HypothesisTest, Outcome, Toys
 from fitspec.report import TerminalReport
-from fitspec.results import (
-    CheckResult,
-    Combined,
-    Discovery,
-    HypothesisTest,
-    Outcome,
-    PointResult,
-    RunReport,
-    SpecRecord,
-    Toys,
-)
+from fitspec.results import CheckResult, Combined, PointResult, RunReport, SpecRecord
 
 ENVIRONMENT = {
     "fitspec": "0.1.0", "python": "3.11.7", "numpy": "2.4.6", "pyhf": "0.7.6",
@@ -271,6 +262,15 @@ def test_a_failed_band_has_a_row_a_sigma():
     assert [row[0] for row in rows] == ["-2", "-1", "+0", "+1", "+2"]
     assert rows[4] == ["+2", "sigma", "0.5", "0.6", "0.2", "0.001"]
     assert rows[0][2:5] == ["0.1", "0.1", "0"]
+
+
+def test_a_band_that_is_known_in_part_has_rows_for_that():
+    band = check(expected=(None, 0.2, 0.4, None, None), actual=(0.1, 0.2, 0.5, 0.6, 0.7))
+
+    text = shown(report(point("one"), checks=(band,)))
+
+    rows = [line.split() for line in lines(text) if "sigma " in line and "exp" not in line]
+    assert [row[0] for row in rows] == ["-1", "+0"]
 
 
 def test_a_failed_boolean_has_no_difference():

@@ -18,7 +18,7 @@ from fitspec.histfactory.model import Compiler
 from fitspec.inference import Question
 from fitspec.inference import test_hypotheses as run_tests  # pytest would collect the name itself
 from fitspec.inference.backends.native import NativeLikelihood
-from fitspec.results import Outcome
+from fitspec.outcome import Outcome
 from fitspec.sources import Background, Discovery, load_background, open_archive
 
 

@@ -22,7 +22,7 @@ from build import (
 )
 
 from fitspec.errors import PatchError, SourceError
-from fitspec.results import Outcome
+from fitspec.outcome import Outcome
 from fitspec.sources import (
     Background,
     Yields,

@@ -10,7 +10,8 @@ from typing import Any
 from fitspec.collect.cases import substitute
 from fitspec.collect.points import Combination, Point
 from fitspec.errors import nearest
-from fitspec.results import Band, Label
+from fitspec.outcome import KnownBand
+from fitspec.results import Label
 from fitspec.sources import Row, read_table
 from fitspec.sources.pattern import label_value
 from fitspec.spec import SpecFile
@@ -41,7 +42,7 @@ class Expectation:
 
     target: Point | Combination
     quantity: str
-    value: float | bool | Band
+    value: float | bool | KnownBand
     mu: float | None
     rtol: float
     atol: float
@@ -259,12 +260,9 @@ def _cells(
             raise spec.error(key, problem, remedy)
     quantities: dict[str, Any] = {name: numbers[name] for name in scalars if name in numbers}
     for band in BANDS:
-        columns = [f"{band}_{suffix}" for suffix in BAND_SUFFIXES]
-        present = [column for column in columns if column in numbers]
-        if present and present != columns:
-            raise spec.error(key, f"{table}:{row.line}: {band} needs {', '.join(columns)}")
-        if present:
-            quantities[band] = tuple(numbers[column] for column in columns)
+        values = tuple(numbers.get(f"{band}_{suffix}") for suffix in BAND_SUFFIXES)
+        if any(value is not None for value in values):  # papers often give no more than +-1 sigma
+            quantities[band] = values
     mu = numbers.get("mu")
     return found_labels, quantities, mu, row.cells.get("point")
 

@@ -18,8 +18,8 @@ from fitspec.errors import FitspecError
 from fitspec.execute.chunks import Chunk, make_chunks
 from fitspec.execute.local import LocalPool
 from fitspec.execute.store import ResultStore
+from fitspec.outcome import Outcome
 from fitspec.plan import FitTask
-from fitspec.results import Outcome
 from fitspec.worker import run_chunk
 
 IN_FLIGHT = 2

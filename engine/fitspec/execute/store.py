@@ -15,7 +15,7 @@ from pathlib import Path
 
 import orjson
 
-from fitspec.results import Outcome
+from fitspec.outcome import Outcome
 
 
 @dataclass(frozen=True, slots=True)

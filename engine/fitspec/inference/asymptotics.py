@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from fitspec.errors import InferenceError
-from fitspec.results import Band
+from fitspec.outcome import Band
 
 SIGMAS = (-2, -1, 0, 1, 2)
 

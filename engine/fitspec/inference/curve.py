@@ -9,7 +9,7 @@ from fitspec.inference.asymptotics import PValues, expected_band, p_values
 from fitspec.inference.likelihood import Likelihood
 from fitspec.inference.profile import Profile
 from fitspec.inference.question import Question
-from fitspec.results import FitResult, HypothesisTest
+from fitspec.outcome import FitResult, HypothesisTest
 
 ROOM = 2.0
 """A bound of the POI that is in the way of a limit moves this much further than asked."""

@@ -15,7 +15,7 @@ from fitspec.inference.profile import Profile
 from fitspec.inference.question import FitQuestion, Question
 from fitspec.inference.toy_limits import toy_limits
 from fitspec.inference.toys import toy_discovery, toy_test
-from fitspec.results import Discovery, HypothesisTest, Outcome
+from fitspec.outcome import Discovery, HypothesisTest, Outcome
 
 
 def test_hypotheses(likelihood: Likelihood, question: Question) -> Outcome:

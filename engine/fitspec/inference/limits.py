@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fitspec.errors import ConvergenceError, InferenceError
 from fitspec.inference.asymptotics import SIGMAS, deviations, excluding_root
 from fitspec.inference.curve import Curve
-from fitspec.results import Band, HypothesisTest
+from fitspec.outcome import Band, HypothesisTest
 
 PRECISION = 1e-6
 """Relative, of a limit: far below what anybody needs, and one evaluation away from 1e-3."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from fitspec.errors import ConvergenceError, InferenceError
 from fitspec.inference.likelihood import DataName, Likelihood, Minimum
-from fitspec.results import FitResult
+from fitspec.outcome import FitResult
 
 SLACK = 1e-4
 """How far, in -2 ln L, two fits of the same may end apart before somebody should know."""

@@ -10,7 +10,7 @@ import numpy as np
 from fitspec.errors import InferenceError
 from fitspec.inference.asymptotics import SIGMAS, deviations
 from fitspec.inference.limits import Limits
-from fitspec.results import HypothesisTest
+from fitspec.outcome import HypothesisTest
 
 ASIDE = 1.25
 """Beside the outermost asymptotic limits, by this factor, are the outermost tests by toys, ..."""
@@ -61,7 +61,7 @@ def _curves(test: HypothesisTest) -> tuple[float, ...]:
 def _toy_crossing(tests: Sequence[HypothesisTest], index: int, level: float) -> tuple[float, float]:
     """The last place where one of the curves falls to a level, and its uncertainty."""
     what = "the observed CLs" if index == 0 else f"the expected CLs at {SIGMAS[index - 1]:+d} sigma"
-    depths, errors = zip(*(_in_deviations(test, index) for test in tests), strict=True)
+    depths, errors = zip(*(_in_deviations(test, index, level) for test in tests), strict=True)
     mus, wanted = [test.mu for test in tests], deviations(math.log(level))
     for i in reversed(range(len(mus) - 1)):
         rise = depths[i + 1] - depths[i]
@@ -75,15 +75,15 @@ def _toy_crossing(tests: Sequence[HypothesisTest], index: int, level: float) -> 
     )
 
 
-def _in_deviations(test: HypothesisTest, index: int) -> tuple[float, float]:
+def _in_deviations(test: HypothesisTest, index: int, level: float) -> tuple[float, float]:
     """CLs in standard deviations, and its uncertainty in these."""
     if test.toys is None:
         raise InferenceError("a limit by toys needs tests by toys")
     value = _curves(test)[index]
     error = (test.toys.obs_error, *test.toys.exp_error)[index]
     low, middle, high = (
-        # where no toy is beyond, half the uncertainty stands for CLs
-        deviations(math.log(min(max(x, error / 2), ALL)))
+        # where no toy is beyond, half the uncertainty stands for CLs, which is then below the level
+        deviations(math.log(min(max(x, min(error, level) / 2), ALL)))
         for x in (value + error, value, value - error)
     )
     return middle, (high - low) / 2

@@ -20,7 +20,7 @@ from fitspec.inference.asymptotics import SIGMAS
 from fitspec.inference.likelihood import Likelihood
 from fitspec.inference.profile import Profile
 from fitspec.inference.question import Question
-from fitspec.results import Band, Discovery, HypothesisTest, Toys
+from fitspec.outcome import Band, Discovery, HypothesisTest, Toys
 
 Array = npt.NDArray[np.float64]
 Numbers = tuple[float, ...]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from fitspec.results import Band, PointResult
+from fitspec.outcome import Band
+from fitspec.results import PointResult
 
 
 def limits_table(points: Sequence[PointResult], *, full_names: bool) -> Table:

@@ -23,17 +23,10 @@ from rich.text import Text
 
 from fitspec.errors import counted
 from fitspec.inference.asymptotics import SIGMAS
+from fitspec.outcome import Toys
 from fitspec.report.fits import brief, fit_tables
 from fitspec.report.limits import limits_table
-from fitspec.results import (
-    CheckOutcome,
-    CheckResult,
-    PointResult,
-    RunReport,
-    Toys,
-    as_band,
-    failures,
-)
+from fitspec.results import CheckOutcome, CheckResult, PointResult, RunReport, as_band, failures
 
 RESULTS_SHOWN = 20
 """More points, or tests, than this are listed only with -v."""
@@ -334,6 +327,8 @@ def _comparison(check: CheckResult) -> Table:
     names = [f"{sigma:+d} sigma" for sigma in SIGMAS] if len(expected) > 1 else [""]
     allowed = f"{check.rtol:g}" + (f" + {check.atol:g} abs." if check.atol else "")
     for name, wanted, found in zip(names, expected, actual, strict=True):
+        if wanted is None or found is None:
+            continue  # the source does not tell
         difference = f"{abs(found - wanted) / abs(wanted):.2g}" if wanted else ""
         table.add_row(f"  {name}", f"{wanted:.7g}", f"{found:.7g}", difference, allowed)
     return table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import model_validator
 
-from fitspec.results import Band
+from fitspec.outcome import Band
 from fitspec.spec.types import FiveNumbers, Model, Name, Tolerance
 
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from fitspec.results import Band, Label
+from fitspec.outcome import Band
+from fitspec.results import Label
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 WorkspaceDigest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
