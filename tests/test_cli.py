@@ -86,9 +86,9 @@ BAD_SPECS = {
         "small.toml:9: workspace.measurement: background.json has no measurement 'other'; "
         "it has 'measurement'", 4,
     ),
-    "something not yet possible": (
-        "", '[inference]\ncalculator = "toys"\ntoys = 10\n',
-        "small.toml:12: inference.calculator: not yet: ", 4,
+    "toys of the nominal model": (
+        "", '[inference]\ncalculator = "toys"\ntoys = 10\nexpected = "pre-fit"\n',
+        'small.toml:11: inference: toys are thrown from the fit to data: expected = "pre-fit" has', 4,
     ),
     "a remote endpoint": (
         "", '[endpoint]\nkind = "funcx"\n',

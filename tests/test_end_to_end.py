@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -50,18 +49,6 @@ def computed(results: Path) -> dict[str, list[float]]:
     return {name: [test["CLs_obs"], *test["CLs_exp"]] for name, test in tests.items()}
 
 
-def sbottom_without_limits(folder: Path) -> Path:
-    """The curated specification but for its limits, for which pyhf would need minutes."""
-    shutil.copytree(ROOT / "fitspecs" / "published", folder / "published")
-    blocks = (ROOT / "fitspecs" / "sbottom.toml").read_text().split("\n\n")
-    about_limits = ("[cross_section]", "upper-limits", "upper_limit_xsec_obs")
-    kept = [block for block in blocks if not any(word in block for word in about_limits)]
-    path = folder / "sbottom.toml"
-    path.write_text("\n\n".join(kept).replace("upper_limit = 0.95\n", "") + "\n")
-    assert "limit" not in path.read_text()
-    return path
-
-
 @pytest.mark.data
 @pytest.mark.parametrize(
     ("backend", "points"), [("native", SBOTTOM), ("pyhf", SBOTTOM[-1:])], ids=["native", "pyhf"]
@@ -73,7 +60,7 @@ def test_sbottom_points_have_their_published_values(
     keywords = " or ".join(f"(region={region} and {name})" for region, name in names)
     results = tmp_path / "results.json"
     done = fitspec(
-        "run", sbottom_without_limits(tmp_path), "--mirror", mirror, "-k", keywords,
+        "run", "@sbottom", "--mirror", mirror, "-k", keywords,
         "--json", results, "--backend", backend,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -105,10 +92,26 @@ def test_1Lbb_900_250_has_its_published_values_and_is_then_instant(
 
 
 @pytest.mark.data
-def test_the_curated_specifications_hold_834_points(mirror: Path) -> None:
+def test_the_curated_specifications_hold_1053_points(mirror: Path) -> None:
     done = fitspec("collect", "fitspecs", "--mirror", mirror)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].startswith("834 points, 218 combinations and 195 checks")
+    assert done.stdout.splitlines()[-1].startswith("1053 points, 218 combinations and 416 checks")
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("spec", "summary"),
+    [
+        ("@1Lbb", "125 points fitted, 127 passed"),
+        ("@stau", "57 points fitted, 57 passed"),
+        ("@sbottom-limits", "216 points fitted, 212 passed, 1 xfailed"),
+        ("@stau-discovery", "2 points fitted, 4 passed"),
+    ],
+)
+def test_whole_grids_have_the_published_limits(mirror: Path, spec: str, summary: str) -> None:
+    done = fitspec("run", spec, "--mirror", mirror, "-q")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert summary in done.stdout
 
 
 @pytest.mark.data
@@ -132,7 +135,7 @@ def test_a_weak_signal_is_fitted_to_its_minimum(mirror: Path, tmp_path: Path, ba
     point = "B::sbottom_1400_950_60"
     done = fitspec(
         "run",
-        sbottom_without_limits(tmp_path),
+        "@sbottom",
         "-k",
         point,
         "--mirror",

@@ -166,15 +166,13 @@ def _actual(
     if result is None:
         return None, "a case of this combination has no numbers"
     outcome = result.outcome
-    if outcome.status == "error":
-        return None, outcome.error
+    value: float | bool | Band | None = None
     if expectation.mu is None:
         of = result if expectation.quantity in XSEC_LIMITS else outcome
-        value: float | bool | Band | None = getattr(of, expectation.quantity)
-    else:
-        test = next(t for t in outcome.tests if t.mu == expectation.mu)
-        value = _of_test(test, expectation)
-    return value, None if value is not None else "not computed"
+        value = getattr(of, expectation.quantity)
+    elif found := [test for test in outcome.tests if test.mu == expectation.mu]:
+        value = _of_test(found[0], expectation)
+    return value, None if value is not None else outcome.error or "not computed"
 
 
 def _of_test(test: HypothesisTest, expectation: Expectation) -> float | bool | Band:

@@ -122,8 +122,9 @@ def _infer(background: bytes, order: PointOrder) -> Outcome:
                 return fit_observed(likelihood, question.fit)
             return test_hypotheses(likelihood, question)
     except ConvergenceError as error:
-        # minuit has no [fit], and toys would take it days
-        if question.backend != "native" or question.fit_alone or question.toys is not None:
+        # minuit has no [fit]; a search for limits would take it an hour, toys days
+        patience = question.level is None and question.toys is None
+        if question.backend != "native" or question.fit_alone or not patience:
             raise
         return _second_opinion(workspace, question, error)
     except WorkspaceError as error:

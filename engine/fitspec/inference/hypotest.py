@@ -25,8 +25,9 @@ def test_hypotheses(likelihood: Likelihood, question: Question) -> Outcome:
     too, that is the one to the observed data that the tests use.
 
     Raises:
-        InferenceError: a POI value outside its bounds, a test without any power, a limit that is
-            not to be found, or toys that tell nothing.
+        InferenceError: a POI value outside its bounds, a test without any power, or toys that tell
+            nothing. A limit that is not to be found is an outcome with its reason, and with the
+            tests.
         ConvergenceError: a fit that did not converge, or fits that contradict each other.
     """
     if question.test_statistic == "q0":
@@ -43,20 +44,21 @@ def test_hypotheses(likelihood: Likelihood, question: Question) -> Outcome:
         return toy_test(likelihood, curve.observed, mu, asymptotic.q_asimov, question)
 
     tests = tuple(test(mu) for mu in question.mus)
-    limits = _limits(curve, tests, test, question, likelihood.poi_bounds[1])
+    limits, reason = None, None
+    try:
+        limits = _limits(curve, tests, test, question, likelihood.poi_bounds[1])
+    except InferenceError as error:  # what the tests have found is right all the same
+        reason = f"{type(error).__name__}: {error}"
     at = [] if limits is None else [limits.observed, *limits.expected]
     return Outcome(
-        status="ok",
+        status="ok" if reason is None else "error",
         tests=tests,
-        upper_limit_obs=None if limits is None else limits.observed,
-        upper_limit_exp=None if limits is None else limits.expected,
-        upper_limit_CLb=None if limits is None else limits.CLb,
-        upper_limit_obs_error=None if limits is None else limits.observed_error,
-        upper_limit_exp_error=None if limits is None else limits.expected_error,
+        **({} if limits is None else limits.fields()),
         mu_hat=curve.observed.free.poi,
         fit=_best_fit(likelihood, curve.observed, question.fit),
         fits=tuple(curve.fits([0.0, *question.mus, *kept, *at])),
         notes=(*_notes_on_bounds(likelihood, question), *curve.notes),
+        error=reason,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fitspec.errors import ConvergenceError, InferenceError
 from fitspec.inference.asymptotics import SIGMAS, deviations, excluding_root
@@ -18,8 +19,8 @@ from fitspec.outcome import Band, HypothesisTest
 PRECISION = 1e-6
 """Relative, of a limit: far below what anybody needs, and one evaluation away from 1e-3."""
 
-FARTHEST = 1e9
-"""A limit beyond this multiple of where the search began is none."""
+NEAREST, FARTHEST = 1e-9, 1e6
+"""A limit beyond these multiples of where the search began is none."""
 
 ROUNDS = 5
 """Searches until one finds no free fit too high any more."""
@@ -41,6 +42,16 @@ class Limits:
     CLb: float | None = None
     observed_error: float | None = None
     expected_error: Band | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """As an outcome calls them."""
+        return {
+            "upper_limit_obs": self.observed,
+            "upper_limit_exp": self.expected,
+            "upper_limit_CLb": self.CLb,
+            "upper_limit_obs_error": self.observed_error,
+            "upper_limit_exp_error": self.expected_error,
+        }
 
 
 def find_limits(curve: Curve, level: float, start: float) -> Limits:
@@ -138,7 +149,7 @@ class _Rising:
         self._at(self._start)
         while not (under := [mu for mu, value in self._known.items() if value < level]):
             nearest = min(self._known)
-            if nearest < self._start / FARTHEST:
+            if nearest < self._start * NEAREST:
                 raise InferenceError(f"{self._name} excludes mu = {nearest:.2g} already")
             self._at(nearest / 4)
         low = max(under)
@@ -146,7 +157,7 @@ class _Rising:
             if low > self._start * FARTHEST:
                 raise InferenceError(
                     f"{self._name} does not exclude even mu = {low:.2g}",
-                    "the signal is too small to be seen, or it changes nothing",
+                    "the signal is too small to be seen, or its own uncertainties hide it",
                 )
             farther = low * self._growth(level / self._known[low] if self._known[low] > 0 else 10)
             if self._at(farther) < level:

@@ -72,10 +72,20 @@ class Profile:
     def at(self, mu: float) -> Minimum:
         """The conditional fit at a POI value."""
         if mu not in self._minima:
-            self._fit(mu, self.free.parameters, None)
+            try:
+                self._fit(mu, self.free.parameters, None)
+            except ConvergenceError:
+                if (nearest := self._nearest(mu)) is None:
+                    raise
+                self._fit(mu, nearest)
             if self._minima[mu].twice_nll > self.free.twice_nll + STRAIN:
                 self._fit(mu, *self._likelihood.alternatives)
         return self._minima[mu]
+
+    def _nearest(self, mu: float) -> Any:
+        """Parameters of the conditional fit at the nearest POI value; None if there is none."""
+        made = [m for m in self._minima if m is not None]
+        return self._minima[min(made, key=lambda m: abs(m - mu))].parameters if made else None
 
     def release(self, bound: float) -> None:
         """The free fit again, where the upper bound of the POI, which is gone, has stopped it."""
