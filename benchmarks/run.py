@@ -30,7 +30,6 @@ LIMITS_BY_PYHF = ("stau",)
 """A limit takes pyhf minutes here, and a quarter of an hour for `@1Lbb`."""
 
 
-
 def main() -> None:
     """Measure, and write what is known after every step."""
     options = _options()

@@ -19,6 +19,9 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 the user sets wins."""
 
 
+PATIENCE = 5.0
+"""Seconds for a worker to end when it is told to."""
+
 PRELOADED = ["fitspec.worker", "fitspec.inference.backends.native", "scipy.special"]
 """What workers are forked with, so that no worker imports it again."""
 
@@ -97,4 +100,5 @@ def _stop(pool: ProcessPoolExecutor) -> None:
     for process in processes:
         process.terminate()
     for process in processes:
-        process.join()
+        process.join(PATIENCE)
+        process.kill()  # does nothing to one that is gone
