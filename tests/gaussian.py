@@ -40,7 +40,7 @@ class Gaussian:
 
     alternatives: tuple[float, ...] = ()
 
-    def oddity(self, parameters: float) -> str | None:
+    def oddity(self, parameters: float, data: float) -> str | None:
         return None
 
     def asimov(self, parameters: float) -> float:

@@ -120,7 +120,7 @@ class Scripted:
 
     alternatives: tuple[str, ...] = ()
 
-    def oddity(self, parameters: str) -> str | None:
+    def oddity(self, parameters: str, data: str) -> str | None:
         return None
 
 
@@ -263,7 +263,7 @@ class Odd(Gaussian):
     def minimum(self, poi: float, data: float) -> Minimum:
         return super().minimum(poi, data)
 
-    def oddity(self, parameters: float) -> str | None:
+    def oddity(self, parameters: float, data: float) -> str | None:
         return "is odd"
 
 

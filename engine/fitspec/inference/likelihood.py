@@ -83,7 +83,7 @@ class Likelihood(Protocol):
             InferenceError: the minimiser did not converge.
         """
 
-    def oddity(self, parameters: Any) -> str | None:
+    def oddity(self, parameters: Any, data: Any) -> str | None:
         """What makes these parameters suspicious, although the likelihood has a value there."""
 
     def widen(self, high: float) -> None:

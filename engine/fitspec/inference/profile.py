@@ -65,7 +65,7 @@ class Profile:
         oddities = [
             f"{self._describe(mu)} {oddity}"
             for mu, minimum in self._minima.items()
-            if (oddity := self._likelihood.oddity(minimum.parameters)) is not None
+            if (oddity := self._likelihood.oddity(minimum.parameters, self._data)) is not None
         ]
         return [note for notes in (gaps, oddities) for note in _shortened(notes)]
 

@@ -191,7 +191,7 @@ def _fitted_alone(likelihood: Likelihood, toy: Any, mu: float, test_statistic: s
         q = profile.statistic(mu, test_statistic)
     except InferenceError:
         return math.nan
-    odd = any(likelihood.oddity(m.parameters) for m in (profile.free, profile.at(mu)))
+    odd = any(likelihood.oddity(m.parameters, toy) for m in (profile.free, profile.at(mu)))
     return math.nan if odd else q
 
 

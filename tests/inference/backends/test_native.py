@@ -396,8 +396,11 @@ def test_a_bin_that_expects_less_than_nothing_is_told(workspace):
     question = replace(QUESTION, mus=(1.0,), histosys="code0")
     ours = likelihood(workspace, question)
 
-    note = ours.oddity(ours.fit(ours.observed, 0.0).parameters)
+    parameters = ours.fit(ours.observed, 0.0).parameters
+    note = ours.oddity(parameters, ours.observed)
+    with_events = replace(ours.observed, main=ours.observed.main + 1)
 
+    assert ours.oddity(parameters, with_events) is None  # there the likelihood is 0
     assert re.fullmatch(r"expects -0\.\d+ events in bin 0 of channel 'SR'", note)
     with pytest.raises(InferenceError, match=r"-0\.\d+ events in bin 0 of channel 'SR'"):
         infer(workspace, question)  # there are no Asimov data

@@ -106,12 +106,12 @@ class NativeLikelihood:
             at_bounds=tuple(names[i] for i in np.flatnonzero(found.at_bounds)),
         )
 
-    def oddity(self, parameters: Any) -> str | None:
+    def oddity(self, parameters: Any, data: Any) -> str | None:
         """See :meth:`fitspec.inference.likelihood.Likelihood.oddity`.
 
         A bin without events may be expected to have less than none; pyhf allows it, too.
         """
-        if self.observed.main.all():  # with less than none where events are seen, L has no value
+        if data.main.all():  # with less than none where events are seen, L has no value
             return None
         expected = self._likelihood.expected(parameters)
         b = int(np.argmin(expected))

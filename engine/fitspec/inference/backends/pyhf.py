@@ -150,7 +150,7 @@ class PyhfLikelihood:
                 failure = error
         raise failure
 
-    def oddity(self, parameters: Any) -> str | None:
+    def oddity(self, parameters: Any, data: Any) -> str | None:  # noqa: ARG002
         """See :meth:`fitspec.inference.likelihood.Likelihood.oddity`."""
         expected = self._model.expected_actualdata(parameters)
         for channel, bins in self._model.config.channel_slices.items():
