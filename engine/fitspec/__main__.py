@@ -1,12 +1,8 @@
 """``fitspec``, and ``python -m fitspec``: nothing is imported before Ctrl-C is looked after."""
 
 import gc
-import os
 import signal
 import sys
-
-INTERRUPTED = 2
-"""pytest's exit code; the module that has them all is not imported yet."""
 
 
 def main() -> None:
@@ -18,12 +14,8 @@ def main() -> None:
 
         code = run_command_line(sys.argv[1:])
     except KeyboardInterrupt:
-        code = INTERRUPTED
+        code = 2
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the exit code is decided
-    if code == INTERRUPTED:  # all is written; do not wait for what an interrupted pool has left
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
     sys.exit(code)
 
 
