@@ -21,6 +21,7 @@ from scipy.stats import norm
 from fitspec.errors import InferenceError
 from fitspec.histfactory import apply_patch
 from fitspec.inference import test_hypotheses as answer
+from fitspec.inference.curve import Curve
 from fitspec.inference.likelihood import Minimum
 from fitspec.inference.limits import interpolate_limits
 from fitspec.outcome import HypothesisTest, Outcome
@@ -153,6 +154,56 @@ def test_a_free_fit_that_is_undercut_on_the_way_is_made_again_and_the_limit_with
 
     assert outcome.upper_limit_obs == pytest.approx(observed_limit(2.3, 1.0, 0.05), rel=1e-5)
     assert outcome.mu_hat == 2.3
+
+
+def test_the_tests_beside_a_limit_use_what_its_search_has_found():
+    """A free fit that stops too high, until a fit of the search is lower."""
+
+    @dataclass
+    class Late(Gaussian):
+        def fit(
+            self, data: float, mu: float | None = None, start: Any = None, known: Any = ()
+        ) -> Minimum:
+            far = start is None or abs(start - 2.3) > 1.69
+            if mu is None and data == 2.3 and far:
+                return replace(self.minimum(3.0, data), twice_nll=2.8)
+            return super().fit(data, mu, start, known)
+
+    assert answer(Late(2.3), question(4.0)).mu_hat == 3.0
+    assert answer(Late(2.3), question(4.0, level=0.05)).tests == (
+        answer(Gaussian(2.3), question(4.0)).tests
+    )
+
+
+def test_a_lower_background_only_fit_on_the_way_makes_new_asimov_data():
+    @dataclass
+    class Late(Gaussian):
+        """The fit at mu = 0 ends too high, and at other parameters, until it starts near 2.3."""
+
+        def fit(
+            self, data: float, mu: float | None = None, start: Any = None, known: Any = ()
+        ) -> Minimum:
+            found = super().fit(data, mu, start, known)
+            if data == 2.3 and mu is None and (start is None or abs(start - 2.3) > 1.69):
+                return replace(self.minimum(3.0, data), twice_nll=2.8)
+            if data == 2.3 and mu == 0.0 and start != 2.3:
+                return replace(found, parameters=0.4, twice_nll=found.twice_nll + 1.0)
+            return found
+
+    curve = Curve(Late(2.3), question())
+    assert curve.expected_root(1.4) == pytest.approx(1.0)  # away from 0.4
+
+    curve.p_values(3.5)  # a fit that is lower than the free one
+
+    assert not curve.settle()
+    assert curve.expected_root(1.4) == pytest.approx(1.4)
+    assert curve.settle()
+
+
+def test_a_bound_at_zero_is_no_place_to_begin():
+    outcome = answer(Gaussian(-0.5, 1.0, (-5.0, 0.0)), question(level=0.05))
+
+    assert outcome.upper_limit_exp == pytest.approx(expected_limits(1.0, 0.05), rel=1e-5)
 
 
 def test_a_free_fit_that_never_agrees_is_an_error():

@@ -96,6 +96,26 @@ def test_there_is_one_result_a_fit_that_counts_the_free_one_first():
     }
 
 
+def test_a_fit_that_fails_from_afar_is_made_from_its_neighbour():
+    @dataclass
+    class Shy(Gaussian):
+        """Beyond 5 it is found only from within 1 of it."""
+
+        def fit(
+            self, data: float, mu: float | None = None, start: Any = None, known: Any = ()
+        ) -> Minimum:
+            if mu is not None and mu > 5 and (start is None or abs(start - mu) > 1):
+                raise ConvergenceError("no minimum")
+            return super().fit(data, mu, start, known)
+
+    profile = observed(Shy(0.5))
+    with pytest.raises(ConvergenceError):
+        profile.at(5.5)
+    profile.at(4.8)
+
+    assert profile.at(5.5).twice_nll == 25.0
+
+
 # ---- which one counts ----
 
 

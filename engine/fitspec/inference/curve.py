@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from fitspec.inference.asymptotics import PValues, expected_band, p_values
 from fitspec.inference.likelihood import Likelihood
-from fitspec.inference.profile import Profile
+from fitspec.inference.profile import SLACK, Profile
 from fitspec.inference.question import Question
 from fitspec.outcome import FitResult, HypothesisTest
 
@@ -36,15 +36,26 @@ class Curve:
         self._bound = likelihood.poi_bounds[1]
         self.observed = Profile(likelihood, likelihood.observed, "observed")
         self.observed.settle([0.0, *question.mus])
-        made_of = self.observed.at(0.0).parameters
-        self._asimov = Profile(likelihood, likelihood.asimov(made_of), "asimov", truth=made_of)
-        self._expected = self._asimov
+        self._background = self.observed.at(0.0)
+        self._asimov = self._expected = self._predicted()
         if question.expected == "pre-fit":
             nominal = likelihood.nominal(0.0)
             self._expected = Profile(
                 likelihood, likelihood.asimov(nominal), "pre-fit asimov", truth=nominal
             )
         self.settle(question.mus)
+
+    def _remake_asimov(self) -> None:
+        self._background = self.observed.at(0.0)
+        predicted = self._predicted()
+        if self._expected is self._asimov:
+            self._expected = predicted
+        self._asimov = predicted
+
+    def _predicted(self) -> Profile:
+        """The profile of the Asimov data of the background-only fit."""
+        made_of = self._background.parameters
+        return Profile(self._likelihood, self._likelihood.asimov(made_of), "asimov", truth=made_of)
 
     @property
     def _profiles(self) -> list[Profile]:
@@ -78,6 +89,8 @@ class Curve:
         mus = list(mus)
         before = [profile.free for profile in self._profiles]
         self.observed.settle(mus)
+        if self.observed.at(0.0).twice_nll < self._background.twice_nll - SLACK:
+            self._remake_asimov()  # other parameters predict other data
         for profile in self._profiles[1:]:
             profile.settle(mus)
         return all(

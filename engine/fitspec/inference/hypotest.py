@@ -43,12 +43,16 @@ def test_hypotheses(likelihood: Likelihood, question: Question) -> Outcome:
             return asymptotic
         return toy_test(likelihood, curve.observed, mu, asymptotic.q_asimov, question)
 
-    tests = tuple(test(mu) for mu in question.mus)
     limits, reason = None, None
-    try:
-        limits = _limits(curve, tests, test, question, likelihood.poi_bounds[1])
-    except InferenceError as error:  # what the tests have found is right all the same
+    try:  # before the tests: a search may find lower minima, which the tests then use
+        limits = _searched(curve, question, likelihood.poi_bounds[1])
+    except InferenceError as error:  # what the tests find is right all the same
         reason = f"{type(error).__name__}: {error}"
+    tests = tuple(test(mu) for mu in question.mus)
+    try:
+        limits = limits if reason else _by_tests(limits, tests, test, question)
+    except InferenceError as error:
+        limits, reason = None, f"{type(error).__name__}: {error}"
     at = [] if limits is None else [limits.observed, *limits.expected]
     return Outcome(
         status="ok" if reason is None else "error",
@@ -62,20 +66,26 @@ def test_hypotheses(likelihood: Likelihood, question: Question) -> Outcome:
     )
 
 
-def _limits(
-    curve: Curve,
+def _searched(curve: Curve, question: Question, bound: float) -> Limits | None:
+    """Limits by root finding, which begins at a tested value, or 1, within the POI's bound."""
+    if question.level is None or question.method == "scan":
+        return None
+    start = next((mu for mu in question.mus if mu > 0), 1.0)
+    return find_limits(curve, question.level, min(start, bound) if bound > 0 else start)
+
+
+def _by_tests(
+    searched: Limits | None,
     tests: Sequence[HypothesisTest],
     test: Callable[[float], HypothesisTest],
     question: Question,
-    bound: float,
 ) -> Limits | None:
-    if question.level is None:
-        return None
-    if question.method == "scan":
+    """Limits that are made of tests, of a scan or by toys; else those that were searched for."""
+    if question.level is not None and question.method == "scan":
         return interpolate_limits(tests, question.level)
-    start = next((test.mu for test in tests if test.mu > 0), 1.0)
-    limits = find_limits(curve, question.level, min(start, bound))
-    return limits if question.toys is None else toy_limits(test, limits, question.level)
+    if searched is None or question.level is None or question.toys is None:
+        return searched
+    return toy_limits(test, searched, question.level)
 
 
 def fit_observed(likelihood: Likelihood, asked: FitQuestion) -> Outcome:

@@ -31,7 +31,7 @@ class SignalWriter:
         self.bins = BinNames(background)
         self._sample = _free_name("signal", [s["name"] for _, s in _samples(background)])
         self._modifiers = [{"name": poi, "type": "normfactor", "data": None}, *modifiers]
-        self._taken = {m["name"] for m in _modifiers(background)} | {
+        self._taken = {m["name"] for _, m in background.modifiers} | {
             m["name"] for m in self._modifiers
         }
 
@@ -79,7 +79,7 @@ def luminosity_modifiers(background: Background, asked: bool | None) -> list[Jso
     Raises:
         WorkspaceError: it is to be shared, and there is none.
     """
-    name = next((m["name"] for m in _modifiers(background) if m["type"] == "lumi"), None)
+    name = next((m["name"] for _, m in background.modifiers if m["type"] == "lumi"), None)
     if asked is True and name is None:
         raise WorkspaceError(
             f"{background.name} has no modifier of type lumi",
@@ -98,7 +98,7 @@ def systematic_modifiers(
     Raises:
         WorkspaceError: the workspace uses a name for something else than a systematic variation.
     """
-    kinds = {m["name"]: m["type"] for m in _modifiers(background)} | {poi: "POI"}
+    kinds = {m["name"]: m["type"] for _, m in background.modifiers} | {poi: "POI"}
     for name in relative:
         if kinds.get(name, "normsys") not in ALPHA:
             raise WorkspaceError(
@@ -126,11 +126,6 @@ def _samples(background: Background) -> Iterator[tuple[str, Json]]:
     for channel in background.content["channels"]:
         for sample in channel["samples"]:
             yield channel["name"], sample
-
-
-def _modifiers(background: Background) -> Iterator[Json]:
-    for _, sample in _samples(background):
-        yield from sample["modifiers"]
 
 
 def _free_name(wanted: str, taken: Collection[str]) -> str:
