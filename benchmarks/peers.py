@@ -24,7 +24,7 @@ from fitspec.collect import collect
 from fitspec.plan import FitTask, make_plan
 from fitspec.session import Settings
 from fitspec.spec import find_specs
-from fitspec.worker import payload, run_chunk
+from fitspec.worker import payload, run_chunk, unpack
 
 Record = dict[str, Any]
 Peer = Callable[[FitTask, FitTask], Record]
@@ -38,7 +38,8 @@ def native() -> Peer:
     """fitspec's worker, which has compiled the background for another hypothesis."""
 
     def compute(task: FitTask) -> Record:
-        outcome = run_chunk(payload(task.background.raw, [task.order]))[0]
+        [answer] = run_chunk(payload(task.background.raw, [task.order]))["outcomes"]
+        outcome: Record = orjson.loads(unpack(answer))
         if outcome["error"]:
             raise RuntimeError(outcome["error"])
         return outcome

@@ -21,7 +21,6 @@ from fitspec.inference import FitQuestion, Question
 from fitspec.plan import (
     Plan,
     _backend_version,
-    _code_digest,
     fit_key,
     make_plan,
     with_cross_checks,
@@ -355,9 +354,9 @@ def changed_package(tmp_path, monkeypatch) -> Iterator[Path]:
     package = tmp_path / "fitspec"
     shutil.copytree(Path(fitspec.__file__).parent, package)
     monkeypatch.setattr(fitspec, "__file__", str(package / "__init__.py"))
-    _code_digest.cache_clear()
+    code_digest.cache_clear()
     yield package
-    _code_digest.cache_clear()
+    code_digest.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -373,7 +372,7 @@ def changed_package(tmp_path, monkeypatch) -> Iterator[Path]:
 )
 def test_a_changed_formula_changes_the_key(changed_package, module, matters):
     before = fit_key(DIGEST, b"[]", QUESTION)
-    _code_digest.cache_clear()
+    code_digest.cache_clear()
 
     with (changed_package / module).open("a") as file:
         file.write("# changed\n")

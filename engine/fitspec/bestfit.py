@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,24 +114,6 @@ class BestFit:
     def signal(self) -> FittedParameter | None:
         """The POI."""
         return next((p for p in self.parameters if p.name == self.poi), None)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> BestFit:
-        """Rebuild what :meth:`to_dict` wrote; raises TypeError or KeyError on anything else."""
-        correlations, impacts, yields = data["correlations"], data["impacts"], data["yields"]
-        if correlations is not None:
-            matrix = tuple(map(tuple, correlations["matrix"]))
-            correlations = Correlations(tuple(correlations["names"]), matrix)
-        return cls(
-            **{
-                **data,
-                "parameters": tuple(FittedParameter(**record) for record in data["parameters"]),
-                "correlations": correlations,
-                "impacts": None if impacts is None else tuple(Impact(**i) for i in impacts),
-                "yields": None if yields is None else tuple(Yield(**y) for y in yields),
-                "notes": tuple(data["notes"]),
-            }
-        )
 
     def to_dict(self) -> dict[str, Any]:
         """Builtins only; each list is a data frame."""

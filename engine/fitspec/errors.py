@@ -161,6 +161,18 @@ class ExecutionError(FitspecError):
     exit_code = ExitCode.CHECKS_FAILED
 
 
+class WorkerLostError(ExecutionError):
+    """A worker died, or its answer never came; another try may go well."""
+
+
+class TooLargeError(ExecutionError):
+    """A payload or an answer that the endpoint does not carry; a smaller one may pass."""
+
+
+class EndpointError(ExecutionError):
+    """An endpoint that cannot be reached or refuses all work."""
+
+
 class MissingExtraError(FitspecError):
     """An optional dependency that is not installed."""
 

@@ -6,13 +6,19 @@ point becomes an error with its reason instead).
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
 
 from fitspec.bestfit import BestFit
 from fitspec.errors import InferenceError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 Band = tuple[float, float, float, float, float]
 """Five expected values for -2, -1, 0, +1, +2 sigma of the background-only hypothesis."""
@@ -163,24 +169,16 @@ class Outcome:
         return cls("error", seconds=seconds, worker=worker, error=reason)
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Outcome:
-        """Rebuild what :meth:`to_dict` wrote; raises TypeError or KeyError on anything else."""
-        discovery = data["discovery"]
-        bands = ("upper_limit_exp", "upper_limit_exp_error")
-        return cls(
-            **{
-                **data,
-                **{name: data[name] and tuple(data[name]) for name in bands},
-                "tests": tuple(_rebuilt(HypothesisTest, "CLs_exp", test) for test in data["tests"]),
-                "discovery": discovery and _rebuilt(Discovery, "p0_exp", discovery),
-                "fit": None if data["fit"] is None else BestFit.from_dict(data["fit"]),
-                "fits": tuple(
-                    FitResult(**{**fit, "at_bounds": tuple(fit["at_bounds"])})
-                    for fit in data["fits"]
-                ),
-                "notes": tuple(data["notes"]),
-            }
-        )
+    def from_json(cls, content: bytes) -> Outcome:
+        """Rebuild what :meth:`to_json` wrote; raises ValueError on anything else."""
+        data = orjson.loads(content)
+        if not isinstance(data, dict) or data.keys() != set(cls.__slots__):
+            raise ValueError("no outcome of this version")
+        return _reader().validate_python(data)
+
+    def to_json(self) -> bytes:
+        """For the result store, and for any transport."""
+        return orjson.dumps(self.to_dict())
 
     @property
     def p0(self) -> float | None:
@@ -188,7 +186,7 @@ class Outcome:
         return None if self.discovery is None else self.discovery.p0
 
     def to_dict(self) -> dict[str, Any]:
-        """Builtins only, ready for JSON and for any transport."""
+        """Builtins only, ready for JSON."""
         return _record(self) | {
             "tests": [_with_toys(test) for test in self.tests],
             "discovery": None if self.discovery is None else _with_toys(self.discovery),
@@ -214,12 +212,11 @@ def _with_toys(found: HypothesisTest | Discovery) -> dict[str, Any]:
     return _record(found) | {"toys": None if found.toys is None else _record(found.toys)}
 
 
-def _rebuilt(kind: type, band: str, record: Mapping[str, Any]) -> Any:
-    """The dataclass of a record, and that of its toys, with their bands."""
-    toys = record["toys"]
-    if toys is not None:
-        toys = Toys(**{**toys, "exp_error": tuple(toys["exp_error"])})
-    return kind(**{**record, band: tuple(record[band]), "toys": toys})
+@functools.cache
+def _reader() -> TypeAdapter[Outcome]:
+    from pydantic import TypeAdapter  # no worker needs it
+
+    return TypeAdapter(Outcome)
 
 
 def _numbers(name: str, value: Any) -> list[tuple[str, float]]:

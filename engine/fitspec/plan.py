@@ -22,6 +22,7 @@ from fitspec.inference import FitQuestion, Question
 from fitspec.sources import Background
 from fitspec.spec import SpecFile
 from fitspec.spec.models import ToysUntil
+from fitspec.versions import code_digest
 from fitspec.worker import PointOrder
 
 Graph = dict[str, set[str]]
@@ -153,7 +154,7 @@ def with_cross_checks(plan: Plan, number: int) -> Plan:
 def fit_key(workspace_digest: str, patch: bytes, question: Question) -> str:
     """Name of a fit: sha256 over all that decides its numbers, formatting of the JSON apart."""
     content: dict[str, Any] = {
-        "code": _code_digest(),
+        "code": code_digest(),
         "backend": _backend_version(question.backend),
         "workspace": workspace_digest,
         "patch": _canonical(patch),
@@ -216,17 +217,6 @@ def _canonical(patch: bytes) -> str:
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         canonical = patch  # the worker will say what is wrong with it
     return hashlib.sha256(canonical).hexdigest()
-
-
-@functools.cache
-def _code_digest() -> str:
-    """Digest of the code that makes the numbers: a changed formula never meets an old result."""
-    package = Path(fitspec.__file__).parent
-    digest = hashlib.sha256()
-    for folder in ("histfactory", "inference"):
-        for module in sorted((package / folder).rglob("*.py")):
-            digest.update(module.read_bytes())
-    return digest.hexdigest()
 
 
 @functools.cache

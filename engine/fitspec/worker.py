@@ -1,16 +1,18 @@
 """The only function that is ever shipped to a worker, and what it needs.
 
-Payload and answer are builtins only: they pickle between any two Python versions, so that a worker
-of another version can say what is wrong instead of failing to read its orders.
+Payload and answer are JSON: no transport needs to unpickle what comes back from an endpoint, and a
+worker of another version can say what it is instead of failing to read its orders.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import functools
 import os
-import platform
+import signal
 import socket
+import threading
 import time
 import traceback
 import warnings
@@ -21,10 +23,9 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import orjson
 
-import fitspec
+from fitspec import versions
 from fitspec.errors import (
     ConvergenceError,
-    ExecutionError,
     FitspecError,
     PatchError,
     WorkspaceError,
@@ -46,55 +47,139 @@ class PointOrder(TypedDict):
     question: dict[str, Any]
 
 
+class Limits(TypedDict):
+    """What a chunk may take; None: whatever it takes.
+
+    ``point``: seconds of one point, an error beyond; ``chunk``: seconds, and ``bytes``: size of the
+    answer, after which no further point is begun.
+    """
+
+    point: float | None
+    chunk: float | None
+    bytes: int | None
+
+
+UNLIMITED = Limits(point=None, chunk=None, bytes=None)
+
+
 class Payload(TypedDict):
-    """A chunk of points that share a background-only workspace (zlib-compressed JSON)."""
+    """A chunk of points that share a background-only workspace; both are packed."""
 
-    fitspec: str
-    python: str
-    background: bytes
-    points: list[PointOrder]
+    program: dict[str, str]
+    limits: Limits
+    background: str
+    points: str
 
 
-def payload(background: bytes, points: list[PointOrder]) -> Payload:
-    """Orders for a worker of this very version."""
+class Answer(TypedDict):
+    """What comes back: the worker's versions, and packed outcomes of the first points."""
+
+    program: dict[str, str]
+    libraries: dict[str, str]
+    outcomes: list[str]
+
+
+def payload(
+    background: bytes,
+    points: list[PointOrder],
+    limits: Limits = UNLIMITED,
+    compression: int = 1,
+) -> Payload:
+    """Orders for a worker of this very version.
+
+    Args:
+        background: JSON of the workspace.
+        points: what to compute.
+        limits: what it may take.
+        compression: zlib's level.
+    """
+    # latin-1 makes text of any bytes, also of those that are no JSON: the worker says so
+    texts = [{**point, "patch": point["patch"].decode("latin-1")} for point in points]
     return Payload(
-        fitspec=fitspec.__version__,
-        python=_python(),
-        background=_packed(background),
-        points=points,
+        program=versions.of_program(),
+        limits=limits,
+        background=_packed(background, max(compression, 1)),
+        points=pack(orjson.dumps(texts), compression),
     )
 
 
+def pack(content: bytes, compression: int = 1) -> str:
+    """Compressed bytes as text."""
+    return base64.b64encode(zlib.compress(content, compression)).decode("ascii")
+
+
+def unpack(text: str) -> bytes:
+    """What was packed; raises ValueError or zlib.error on anything else."""
+    return zlib.decompress(base64.b64decode(text))
+
+
 @functools.lru_cache(maxsize=8)
-def _packed(background: bytes) -> bytes:
+def _packed(background: bytes, compression: int) -> str:
     """Every chunk carries its background; it is compressed once."""
-    return zlib.compress(background, 1)
+    return pack(background, compression)
 
 
-def run_chunk(chunk: Payload) -> list[dict[str, Any]]:
+def run_chunk(chunk: Payload) -> Answer:
     """Compute the points of a chunk.
 
     Returns:
-        one :class:`fitspec.results.Outcome` as a dictionary for each point, in order; a point that
-        fails is an outcome with its reason and costs the others nothing.
-
-    Raises:
-        ExecutionError: this worker's versions are not the submitter's.
+        packed :class:`fitspec.outcome.Outcome` dictionaries, one for each point, in order; a point
+        that fails is an outcome with its reason and costs the others nothing. Fewer than asked
+        where a limit of the chunk is reached; none where this worker's program is not the
+        submitter's: its answer then tells what it is.
     """
-    _require_same_versions(chunk)
-    return [_run_point(chunk["background"], order).to_dict() for order in chunk["points"]]
+    answer = Answer(program=versions.of_program(), libraries=versions.of_libraries(), outcomes=[])
+    if answer["program"] != chunk["program"]:
+        return answer
+    limits = chunk["limits"]
+    start, size = time.perf_counter(), 0
+    for text in orjson.loads(unpack(chunk["points"])):
+        order = PointOrder({**text, "patch": text["patch"].encode("latin-1")})
+        outcome = _run_point(chunk["background"], order, limits["point"])
+        answer["outcomes"].append(pack(outcome.to_json()))
+        size += len(answer["outcomes"][-1])
+        late = limits["chunk"] is not None and time.perf_counter() - start > limits["chunk"]
+        if late or (limits["bytes"] is not None and size > limits["bytes"]):
+            break
+    return answer
 
 
-def _run_point(background: bytes, order: PointOrder) -> Outcome:
+class _Overdue(BaseException):
+    """A point's time is up. No library takes this one for an error of its own and goes on."""
+
+
+@contextlib.contextmanager
+def _time_limit(seconds: float | None) -> Iterator[None]:
+    """Raises _Overdue in the block when its time is up; only the main thread can be told."""
+    in_main = threading.current_thread() is threading.main_thread()
+    if seconds is None or not in_main or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def overdue(*_: object) -> None:
+        raise _Overdue
+
+    before = signal.signal(signal.SIGALRM, overdue)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again, should the first be swallowed
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _run_point(background: str, order: PointOrder, limit: float | None) -> Outcome:
     start = time.perf_counter()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _time_limit(limit):
             # minimisers probe where numbers overflow and say so; what counts is checked at the end
             warnings.simplefilter("ignore")
             outcome = _infer(background, order)
         outcome.require_finite()
     except FitspecError as error:
         outcome = Outcome.failed(f"{type(error).__name__}: {error}")
+    except _Overdue:
+        outcome = Outcome.failed(f"ExecutionError: not done after {limit:g} s, the deadline")
     except Exception as error:
         outcome = Outcome.failed(_unexpected(error))
     seconds = time.perf_counter() - start
@@ -102,13 +187,13 @@ def _run_point(background: bytes, order: PointOrder) -> Outcome:
 
 
 @functools.lru_cache(maxsize=4)
-def _unpacked(background: bytes) -> Mapping[str, Any]:
+def _unpacked(background: str) -> Mapping[str, Any]:
     """A background that came with a chunk; the next ones will have the same."""
-    content: dict[str, Any] = orjson.loads(zlib.decompress(background))
+    content: dict[str, Any] = orjson.loads(unpack(background))
     return content
 
 
-def _infer(background: bytes, order: PointOrder) -> Outcome:
+def _infer(background: str, order: PointOrder) -> Outcome:
     question = Question.from_dict(order["question"])
     if question.backend == "native":
         _compiler(background)  # what is wrong with the background is not the patch's fault
@@ -154,7 +239,7 @@ def _second_opinion(
 
 @contextlib.contextmanager
 def _likelihood(
-    background: bytes, workspace: Mapping[str, Any], question: Question
+    background: str, workspace: Mapping[str, Any], question: Question
 ) -> Iterator[Likelihood]:
     """The likelihood of a patched workspace, of the backend that is asked for."""
     if question.backend == "native":
@@ -169,7 +254,7 @@ def _likelihood(
 
 
 @functools.lru_cache(maxsize=4)
-def _compiler(background: bytes) -> Compiler:
+def _compiler(background: str) -> Compiler:
     """What is compiled of a background is kept for its other patches."""
     from fitspec.histfactory.model import Compiler
 
@@ -182,16 +267,3 @@ def _unexpected(error: Exception) -> str:
     where = f"{os.path.basename(frame.filename)}:{frame.lineno}"  # noqa: PTH119
     message = " ".join(str(error).split())
     return f"unexpected {type(error).__name__} at {where}: {message}"
-
-
-def _require_same_versions(chunk: Payload) -> None:
-    there = f"fitspec {chunk['fitspec']} on Python {chunk['python']}"
-    here = f"fitspec {fitspec.__version__} on Python {_python()}"
-    if there != here:
-        raise ExecutionError(
-            f"submitted by {there}, but the worker has {here}", "install the same on both sides"
-        )
-
-
-def _python() -> str:
-    return ".".join(platform.python_version_tuple()[:2])

@@ -26,7 +26,7 @@ from fitspec.inference.likelihood import Minimum
 from fitspec.inference.limits import interpolate_limits
 from fitspec.outcome import HypothesisTest, Outcome
 from fitspec.sources import open_archive
-from fitspec.worker import PointOrder, payload, run_chunk
+from fitspec.worker import PointOrder
 
 N = np.array([-2, -1, 0, 1, 2])
 
@@ -306,7 +306,7 @@ def limits_of(background: bytes, patch: bytes, measurement: str, *mus: float, **
     """What a worker answers, with its own likelihood."""
     asked = asdict(replace(question(*mus), measurement=measurement, **more))
     order = PointOrder(patch_name="signal", patch=patch, question=asked)
-    outcome = Outcome.from_dict(run_chunk(payload(background, [order]))[0])
+    outcome = compute(background, [order])[0]
     assert outcome.error is None
     return outcome
 

@@ -7,19 +7,21 @@ from typing import Any
 
 import pytest
 
+from answers import compute
+
 from fitspec.collect import collect
 from fitspec.outcome import FitResult, Outcome
 from fitspec.plan import make_plan
 from fitspec.sources import Access
 from fitspec.spec import find_specs
-from fitspec.worker import PointOrder, payload, run_chunk
+from fitspec.worker import PointOrder
 
 
 def infer(background: bytes, order: PointOrder, **changes: str) -> Outcome:
     """What a worker answers, with another backend or optimizer."""
     question = {**order["question"], **changes}
-    [answer] = run_chunk(payload(background, [PointOrder({**order, "question": question})]))
-    return Outcome.from_dict(answer)
+    [outcome] = compute(background, [PointOrder({**order, "question": question})])
+    return outcome
 
 
 def published(mirror: Path, folder: Path, spec: str, keywords: str) -> tuple[bytes, PointOrder]:

@@ -396,6 +396,6 @@ def test_data_unlike_any_background_only_toy_tell_nothing():
 def test_a_record_of_toys_survives_the_result_store():
     outcome = run_tests(Gaussian(0.3), question(1.0, toys=50))
 
-    assert Outcome.from_dict(outcome.to_dict()) == outcome
+    assert Outcome.from_json(outcome.to_json()) == outcome
     test: HypothesisTest = outcome.tests[0]
     assert outcome.to_dict()["tests"][0]["toys"]["thrown"] == test.toys.thrown == 50

@@ -33,7 +33,7 @@ from fitspec.sources import (
     read_full_table,
     systematic_modifiers,
 )
-from fitspec.worker import PointOrder, payload, run_chunk
+from fitspec.worker import PointOrder
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:jsonschema.RefResolver is deprecated:DeprecationWarning"  # by pyhf
@@ -73,7 +73,7 @@ def outcome(found: Background, patch: bytes, **more: Any) -> Outcome:
         "optimizer": "scipy",
     }  # fmt: skip
     order = PointOrder(patch_name="signal", patch=patch, question=question | more)
-    return Outcome.from_dict(run_chunk(payload(found.raw, [order]))[0])
+    return compute(found.raw, [order])[0]
 
 
 def test_a_signal_is_called_after_its_labels(opened):

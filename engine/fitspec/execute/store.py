@@ -13,8 +13,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
-
 from fitspec.outcome import Outcome
 
 
@@ -35,8 +33,8 @@ class ResultStore:
         if not self.read:
             return None
         try:
-            return Outcome.from_dict(orjson.loads(self._path(key).read_bytes()))
-        except (OSError, ValueError, TypeError, KeyError):
+            return Outcome.from_json(self._path(key).read_bytes())
+        except (OSError, ValueError):
             return None
 
     def put(self, key: str, outcome: Outcome) -> None:
@@ -52,7 +50,7 @@ class ResultStore:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(orjson.dumps(outcome.to_dict()))
+                file.write(outcome.to_json())
             Path(temporary).replace(path)
         except BaseException:
             with contextlib.suppress(OSError):

@@ -409,11 +409,11 @@ def test_a_bin_that_expects_less_than_nothing_is_told(workspace):
 WITHOUT_PYHF = """\
 import json, sys
 sys.modules["pyhf"] = sys.modules["pydantic"] = None  # as if they were not installed
-from fitspec.worker import payload, run_chunk
+from fitspec.worker import payload, run_chunk, unpack
 order = json.load(sys.stdin)
 order["patch"] = order["patch"].encode()
 background = order.pop("background").encode()
-print(run_chunk(payload(background, [order]))[0]["tests"][0]["CLs_obs"])
+print(json.loads(unpack(run_chunk(payload(background, [order]))["outcomes"][0]))["tests"][0]["CLs_obs"])
 """
 
 

@@ -1,0 +1,91 @@
+"""The one seam of all endpoints: what the runner knows of a place where fits run."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from fitspec.errors import FitspecError, WorkerLostError
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where fits run, as specification, configuration and command line say together.
+
+    Attributes:
+        kind: local, globus-compute, parsl, dask, mpi, or a plugin's.
+        name: of the user's configuration; else the kind.
+        workers: how many chunks can be at work at a time; None: as the kind sees fit.
+        id: UUID of a Globus Compute endpoint.
+        address: of a Dask scheduler.
+        config: Python file with a Parsl configuration; from the user's configuration only.
+        deadline: seconds a point may take; None: by what is asked.
+        queue: seconds until the first answer may come, on top.
+        options: what else the user's configuration says, for plugins.
+    """
+
+    kind: str
+    name: str
+    workers: int | None = None
+    id: str | None = None
+    address: str | None = None
+    config: Path | None = None
+    deadline: float | None = None
+    queue: float = 0.0
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How an endpoint is best served.
+
+    Attributes:
+        seconds: of work that a chunk should hold.
+        in_flight: chunks submitted per worker at a time; None: all at once.
+        max_bytes: of a payload or an answer; None: no limit worth minding.
+        compression: zlib's level for what is sent; 0 where it goes nowhere.
+    """
+
+    seconds: float = 10.0
+    in_flight: int | None = 2
+    max_bytes: int | None = 4_000_000
+    compression: int = 6
+
+
+class Pool(Protocol):
+    """Opens executors on an endpoint."""
+
+    @property
+    def workers(self) -> int:
+        """Chunks that can be at work at a time, as far as is known."""
+
+    @property
+    def habits(self) -> Habits:
+        """How it is best served."""
+
+    def open(self) -> AbstractContextManager[Executor]:
+        """An executor; leaving the block abandons what is still in flight, without waiting for it.
+
+        Raises:
+            EndpointError: there is no way to get work done there.
+        """
+
+    def explain(self, error: BaseException) -> FitspecError:
+        """What a future's exception means.
+
+        Returns:
+            WorkerLostError: send the chunk again, halved. TooLargeError: send it halved.
+            EndpointError: give the endpoint up. Any other: the chunk's own error, for good.
+            (``BrokenExecutor`` is never asked about: the executor is opened anew.)
+        """
+
+
+def explain(error: BaseException) -> FitspecError:
+    """What an exception means where nothing is known of the executor: work that was lost."""
+    if isinstance(error, FitspecError):
+        return error
+    message = " ".join(f"{type(error).__name__}: {error}".split())
+    return WorkerLostError(f"the answer was lost: {message}")
