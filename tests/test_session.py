@@ -19,6 +19,7 @@ import pytest
 
 from fitspec import session
 from fitspec.errors import FitspecError, NothingCollectedError, NotYetError, SpecError, UsageError
+from fitspec.execute.pool import Habits, explain
 from fitspec.results import CheckResult, PointResult, RunReport
 from fitspec.session import Settings, run
 from fitspec.sources import Access
