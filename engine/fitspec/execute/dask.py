@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import logging
 import os
 import signal
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -22,7 +24,7 @@ from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
-from fitspec.errors import EndpointError, FitspecError, MissingExtraError, WorkerLostError
+from fitspec.errors import EndpointError, FitspecError, MissingExtraError, WorkerLostError, counted
 from fitspec.execute import pool
 from fitspec.execute.local import available_cores
 from fitspec.execute.pool import Endpoint, Habits
@@ -39,6 +41,7 @@ CLOSE = 5.0
 CENSUS = 2.0
 """Seconds between two looks at how many workers there are: clusters grow and shrink."""
 
+NOT_REACHED = "is it running, and is this its address?"
 NOT_THERE = "install the same fitspec for the cluster's scheduler and for its workers"
 
 
@@ -69,8 +72,13 @@ class DaskPool:
 
     @property
     def habits(self) -> Habits:
-        """A task costs milliseconds, so that the chunks of our own cluster may be short."""
-        return Habits() if self.endpoint.address else Habits(seconds=1.0, compression=1)
+        """A chunk that waits behind another on its worker would die with it, and none does.
+
+        Our own workers are soon back: the chunks in flight can be tried one by one.
+        """
+        if self.endpoint.address is not None:
+            return Habits(in_flight=1)
+        return Habits(seconds=1.0, in_flight=1, compression=1, isolate=True)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Executor]:
@@ -90,16 +98,15 @@ class DaskPool:
                 self._census.append(_Census(client))
                 stack.callback(self._census.pop)
                 _await_worker(client, self._census[-1], CONNECT + self.endpoint.queue)
-            yield _DaskExecutor(client)
+            yield _DaskExecutor(client, breaks=address is None)
 
     def explain(self, error: BaseException) -> FitspecError:
         """What a future's exception means; what has no fitspec can do nothing for us."""
         from distributed import KilledWorker
 
         if isinstance(error, KilledWorker):
-            died = error.allowed_failures + 1
-            those = "its worker" if died == 1 else f"{died} workers, one after the other,"
-            return WorkerLostError(f"{those} died while computing this point (killed, or crashed)")
+            died = counted(error.allowed_failures + 1, "worker")
+            return WorkerLostError(f"{died} died while computing this point (killed, or crashed)")
         cause = error.__cause__ or error
         if isinstance(cause, ImportError) and (cause.name or "").partition(".")[0] == "fitspec":
             return EndpointError(f"the Dask cluster cannot take work: {cause}", NOT_THERE)
@@ -107,10 +114,16 @@ class DaskPool:
 
 
 class _DaskExecutor(Executor):
-    """Like Dask's own, but a future whose scheduler is gone says so, instead of being cancelled."""
+    """Like Dask's own, but a future whose scheduler is gone says so, instead of being cancelled.
 
-    def __init__(self, client: Client) -> None:
+    Args:
+        client: is connected.
+        breaks: when a worker dies, as a pool of processes does.
+    """
+
+    def __init__(self, client: Client, *, breaks: bool) -> None:
         self._client = client
+        self._breaks = breaks
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Have it called by a worker; raises BrokenExecutor where the scheduler is gone."""
@@ -120,20 +133,23 @@ class _DaskExecutor(Executor):
         theirs = self._client.submit(fn, *args, pure=False, **kwargs)
         ours: Future[Any] = Future()
         loop: Any = self._client.loop
-        loop.add_callback(_pass_on, theirs, ours)
+        loop.add_callback(self._pass_on, theirs, ours)
         return ours
 
+    async def _pass_on(self, theirs: Any, ours: Future[Any]) -> None:
+        """In the client's thread: what has become of Dask's future becomes of ours."""
+        from distributed import KilledWorker
 
-async def _pass_on(theirs: Any, ours: Future[Any]) -> None:
-    """In the client's thread: what has become of Dask's future becomes of ours."""
-    try:
-        answer = await theirs
-    except (CancelledError, asyncio.CancelledError) as error:
-        ours.set_exception(BrokenExecutor(f"the Dask scheduler has dropped the work: {error}"))
-    except BaseException as error:
-        ours.set_exception(error)
-    else:
-        ours.set_result(answer)
+        try:
+            answer = await theirs
+        except (CancelledError, asyncio.CancelledError) as error:
+            ours.set_exception(BrokenExecutor(f"the Dask scheduler has dropped the work: {error}"))
+        except KilledWorker as error:
+            ours.set_exception(BrokenExecutor("a Dask worker died") if self._breaks else error)
+        except BaseException as error:
+            ours.set_exception(error)
+        else:
+            ours.set_result(answer)
 
 
 class _Census:
@@ -154,16 +170,23 @@ class _Census:
 
 
 def _await_worker(client: Client, census: _Census, seconds: float) -> None:
-    if census.threads():
-        return
+    """Until a worker says that it has fitspec; one that has not dies of the first chunk.
+
+    Work also makes adaptive clusters grow. Workers that are all busy are believed.
+    """
+    asked = client.submit(importlib.util.find_spec, "fitspec", pure=False)
     end = time.monotonic() + seconds
-    work = client.submit(len, (), pure=False)  # adaptive clusters grow where there is work
-    while not census.threads():
+    while not asked.done():
+        if client.status != "running":
+            raise EndpointError("the connection to the Dask scheduler was lost", NOT_REACHED)
         if time.monotonic() > end:
+            if census.threads():
+                return
             problem = f"no worker has come to the Dask scheduler within {seconds:.0f} s"
             raise EndpointError(problem, "start workers, or wait longer: `queue` of the endpoint")
-        time.sleep(0.1)
-    work.release()
+        time.sleep(0.01)
+    if asked.result(timeout=CONNECT) is None:
+        raise EndpointError("the workers of the Dask cluster have no fitspec", NOT_THERE)
 
 
 @contextlib.contextmanager
@@ -174,15 +197,30 @@ def _client(target: str | LocalCluster, where: str) -> Iterator[Client]:
         with warnings.catch_warnings():
             # of other versions of this and that; those which matter are in every answer
             warnings.simplefilter("ignore")
-            client = Client(target, timeout=CONNECT, set_as_default=False)
+            client = _in_time(lambda: Client(target, timeout=CONNECT, set_as_default=False))
     except Exception as error:
-        problem = " ".join(f"no Dask scheduler {where}: {error}".split())
-        raise EndpointError(problem, "is it running, and is this its address?") from error
+        reason = str(error) or "it does not answer"
+        problem = " ".join(f"no Dask scheduler {where}: {reason}".split())
+        raise EndpointError(problem, NOT_REACHED) from error
     try:
         yield client
     finally:
         with contextlib.suppress(Exception):
             client.close(timeout=CLOSE)
+
+
+def _in_time(connect: Callable[[], Client]) -> Client:
+    """Dask itself waits for ever for one who accepts the connection and says nothing."""
+    connected: Future[Client] = Future()
+
+    def run() -> None:
+        try:
+            connected.set_result(connect())
+        except BaseException as error:
+            connected.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return connected.result(timeout=2 * CONNECT)
 
 
 @contextlib.contextmanager
@@ -204,7 +242,10 @@ def _start(workers: int, scratch: str) -> LocalCluster:
     from distributed import LocalCluster
     from distributed.security import Security
 
-    settings = {
+    settings: dict[str, Any] = {
+        # giving memory back at once costs fits a third of their time
+        "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+        "temporary-directory": scratch,
         "distributed.scheduler.http.routes": [],
         "distributed.worker.http.routes": [],
         "distributed.worker.profile.enabled": False,
@@ -219,7 +260,6 @@ def _start(workers: int, scratch: str) -> LocalCluster:
                 threads_per_worker=1,
                 processes=True,
                 memory_limit=0,
-                local_directory=scratch,
                 security=Security.temporary(),
                 scheduler_kwargs={"allowed_failures": 0},  # who is to blame is found out by us
                 dashboard_address="127.0.0.1:0",
@@ -247,7 +287,8 @@ def _environment_kept() -> Iterator[None]:
     """Nannies set their workers' variables in their own process, which is ours."""
     import dask
 
-    names = [*dask.config.get("distributed.nanny.pre-spawn-environ"), "PYTHONHASHSEED"]
+    own = ["PYTHONHASHSEED", "__DASK_PARENT_PID"]
+    names = [*dask.config.get("distributed.nanny.pre-spawn-environ"), *own]
     before = {name: os.environ.get(name) for name in names}
     try:
         yield
