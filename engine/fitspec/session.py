@@ -65,7 +65,7 @@ class Settings:
     keywords: str = ""
     workers: int | None = None
     endpoint: str | None = None
-    config: Config = Config()
+    config: Config = field(default_factory=Config)
     backend: str | None = None
     reuse: bool = True
     max_failures: int = 0

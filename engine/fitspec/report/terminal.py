@@ -87,7 +87,7 @@ class TerminalReport:
                 self._progress.advance(self._progress.task_ids[0])
 
     def progressed(self, traffic: Traffic) -> None:
-        """The bar tells what is under way; with -v, a line where a worker is new or work was lost."""
+        """The bar tells what is under way; with -v, a line does where that is news."""
         if self._progress is not None:
             self._progress.update(self._progress.task_ids[0], traffic=_under_way(traffic))
         news = (traffic.workers, traffic.resent)
