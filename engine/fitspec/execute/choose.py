@@ -70,6 +70,12 @@ def default_endpoint(config: Config) -> Endpoint:
     return named_endpoint(config.endpoint or LOCAL, config, f"{config_path()}: endpoint: ")
 
 
+def own_endpoints(config: Config) -> list[Endpoint]:
+    """All endpoints with a name, and this machine."""
+    here = [] if LOCAL in config.endpoints else [Endpoint(LOCAL, LOCAL)]
+    return [*here, *(_configured(name, config) for name in config.endpoints)]
+
+
 def _asked_for(asked: str, specs: Sequence[SpecFile], config: Config) -> Endpoint:
     """By name, by what a specification says of this kind, or by kind alone."""
     of_kind = [
