@@ -10,7 +10,7 @@ import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +33,8 @@ app = typer.Typer(
 )
 cache_app = typer.Typer(help="The cache of downloads and results.")
 app.add_typer(cache_app, name="cache")
+endpoint_app = typer.Typer(help="The endpoints that fits can run on.")
+app.add_typer(endpoint_app, name="endpoint")
 
 Specs = Annotated[
     list[str],
@@ -120,10 +122,11 @@ def run(
     keywords: Keywords = "",
     workers: Annotated[
         int | None,
-        typer.Option("-n", "--workers", min=1, max=1024, help="Local worker processes."),
+        typer.Option("-n", "--workers", min=1, max=1024, help="Workers."),
     ] = None,
     endpoint: Annotated[
-        str | None, typer.Option("--endpoint", metavar="NAME", help="Where the fits run.")
+        str | None,
+        typer.Option("--endpoint", metavar="NAME", help="Where: a name of yours, or a kind."),
     ] = None,
     backend: Annotated[
         str | None, typer.Option("--backend", metavar="NAME", help="Override backend.name.")
@@ -265,6 +268,47 @@ def cache_clear(
     return ExitCode.OK
 
 
+@endpoint_app.command("list")
+def endpoint_list() -> int:
+    """List your endpoints; the default is marked."""
+    from fitspec.config import config_path, load_config
+    from fitspec.execute.choose import default_endpoint, own_endpoints
+    from fitspec.execute.endpoints import known_kinds
+
+    config = load_config()
+    default = default_endpoint(config)
+    found = own_endpoints(config)
+    found += [] if default in found else [default]
+    rows = [("", "name", "kind", "where")]
+    rows += [("*" * (e == default), e.name, e.kind, e.place or "here") for e in found]
+    for line in _aligned(rows):
+        typer.echo(line)
+    typer.echo(f"\nkinds: {', '.join(known_kinds())}\nconfiguration: {config_path()}")
+    return ExitCode.OK
+
+
+@endpoint_app.command("check")
+def endpoint_check(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name of yours, or a kind.")],
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0.1, metavar="S", help="Seconds for an answer.")
+    ] = 120.0,
+) -> int:
+    """Send chunks without work there and back: versions, round trip, throughput."""
+    from fitspec.config import load_config
+    from fitspec.execute.check import check_endpoint
+    from fitspec.execute.choose import named_endpoint
+    from fitspec.execute.endpoints import pool_of
+
+    endpoint = named_endpoint(name, load_config(), "")
+    pool = pool_of(endpoint)
+    typer.echo(f"{'endpoint':<13} {' '.join(filter(None, (endpoint.title, endpoint.place)))}")
+    typer.echo(f"{'workers':<13} {pool.workers}")
+    for finding in check_endpoint(pool, timeout + endpoint.queue):
+        typer.echo(f"{finding.name:<13} {finding.text}")
+    return ExitCode.OK
+
+
 def _require_writable(path: Path) -> None:
     """Better to find out before an hour of fits."""
     if not path.absolute().parent.is_dir():
@@ -282,6 +326,12 @@ def _collect(specs: list[str], keywords: str, mirror: Path | None, offline: bool
 
     access = Settings.from_config(mirror, offline=offline).access
     return collect_points(find_specs(specs), access, keywords)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (zip(row, widths, strict=True) for row in rows)
+    return ["  ".join(cell.ljust(width) for cell, width in line).rstrip() for line in lines]
 
 
 def _dump(content: Any) -> str:
