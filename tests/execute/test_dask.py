@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -60,7 +61,7 @@ def undisturbed(
 
 @pytest.fixture
 def few(stau: list[FitTask]) -> list[FitTask]:
-    return stau[:12]
+    return stau[:8]
 
 
 @pytest.fixture
@@ -212,7 +213,7 @@ def test_a_worker_of_our_own_that_is_killed_changes_nothing(few, store, undistur
             os.kill(worker_of(computed), signal.SIGKILL)
         found.append(computed)
 
-    assert len(found) == 12
+    assert len(found) == 8
     assert_same(found, undisturbed)
     assert capfd.readouterr() == ("", "")
 
@@ -305,7 +306,7 @@ def test_a_cluster_at_an_address_gives_the_same_numbers_and_survives_its_workers
             os.kill(worker_of(computed), signal.SIGKILL)
         found.append(computed)
 
-    assert len(found) == 12
+    assert len(found) == 8
     assert_same(found, undisturbed)
     assert capfd.readouterr() == ("", "")
 
@@ -331,11 +332,11 @@ def test_a_scheduler_that_is_killed_ends_the_run_which_then_resumes(
         run_until_the_end()
 
     kept = store.size()[0]
-    assert 1 <= kept == len(found) < 12
+    assert 1 <= kept == len(found) < 8
     processes.scheduler(port)
     processes.worker(address)
     again = list(run_fits(few, at(address, queue=20.0), store))
-    assert len(again) == 12
+    assert len(again) == 8
     assert_same(again, undisturbed)
     assert sum(computed.cached for computed in again) == kept
     assert capfd.readouterr() == ("", "")
@@ -358,7 +359,7 @@ def test_a_scheduler_that_comes_back_in_time_costs_nothing(
             processes.worker(address)  # the others have gone with their scheduler
         found.append(computed)
 
-    assert len(found) == 12
+    assert len(found) == 8
     assert_same(found, undisturbed)
     assert not any(computed.cached for computed in found)
 
@@ -425,6 +426,69 @@ def test_a_scheduler_without_fitspec_is_told(tasks, store, processes):
 
     with pytest.raises(EndpointError, match=r"^the Dask cluster cannot take work: .*fitspec"):
         list(run_fits(tasks, at(address, queue=20.0), store))
+
+
+def command(results: Path, endpoint: str, *more: str) -> list[str]:
+    run = [sys.executable, "-m", "fitspec", "run", "@stau", "-k", "m_stau=120 or m_stau=200"]
+    return [*run, "-q", "--endpoint", endpoint, "--json", str(results), *more]
+
+
+@pytest.fixture
+def environment(mirror: Path, tmp_path: Path) -> dict[str, str]:
+    own = {"FITSPEC_MIRROR": str(mirror), "FITSPEC_CACHE": str(tmp_path / "cache")}
+    return {**os.environ, **own, "PYTHONPATH": str(ROOT / "engine")}
+
+
+def test_a_submitter_that_is_killed_leaves_no_process_and_nothing_is_computed_twice(
+    environment, tmp_path
+):
+    results, kept = tmp_path / "results.json", tmp_path / "cache" / "results"
+    killed = subprocess.Popen(command(results, "dask", "-n", "2"), env=environment)
+    wait_until(lambda: len(list(kept.glob("??/*.json"))) >= 2)
+    started = descendants(killed.pid)
+    killed.kill()
+    killed.wait()
+    wait_until(lambda: not any(map(is_alive, started)), patience=5)
+    before = {path: path.stat().st_mtime_ns for path in kept.glob("??/*.json")}
+
+    done = subprocess.run(
+        command(results, "dask", "-n", "2"), env=environment, capture_output=True, text=True
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    points = json.loads(results.read_text())["points"]
+    assert 2 <= sum(point["cached"] for point in points) == len(before) < len(points)
+    assert all(point["status"] == "ok" for point in points)
+
+
+def test_the_report_of_a_run_whose_scheduler_is_killed_says_what_is_missing(
+    environment, tmp_path, processes
+):
+    port = free_port()
+    scheduler = processes.scheduler(port)
+    worker = processes.worker(f"tcp://127.0.0.1:{port}", "", "--no-nanny")
+    config = tmp_path / "config.toml"
+    config.write_text(f'endpoints.lab = {{ kind = "dask", address = "tcp://127.0.0.1:{port}" }}\n')
+    results, kept = tmp_path / "results.json", tmp_path / "cache" / "results"
+    process = subprocess.Popen(
+        command(results, "lab"), env=environment | {"FITSPEC_CONFIG": str(config)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_until(lambda: len(list(kept.glob("??/*.json"))) >= 1)
+    worker.send_signal(signal.SIGSTOP)  # so that not all is done at once
+    scheduler.kill()
+    out, err = process.communicate(timeout=60)
+
+    assert (process.returncode, err) == (1, "")
+    points = json.loads(results.read_text())["points"]
+    errors = {point["error"] for point in points if point["status"] == "error"}
+    assert len([point for point in points if point["status"] == "ok"]) == len(
+        list(kept.glob("??/*.json"))
+    )
+    [reason] = errors
+    assert f"no Dask scheduler at tcp://127.0.0.1:{port}: " in reason
+    assert f"no Dask scheduler at tcp://127.0.0.1:{port}: " in out
 
 
 def test_what_kills_several_workers_says_so():

@@ -78,7 +78,7 @@ class DaskPool:
         """
         if self.endpoint.address is not None:
             return Habits(in_flight=1)
-        return Habits(seconds=1.0, in_flight=1, compression=1, isolate=True)
+        return Habits(seconds=1.0, at_least=0.1, in_flight=1, compression=1, isolate=True)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Executor]:

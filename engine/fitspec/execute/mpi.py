@@ -44,7 +44,7 @@ class MpiPool:
     @property
     def habits(self) -> Habits:
         """A message costs less than a millisecond."""
-        return Habits(seconds=1.0, max_bytes=100_000_000, compression=1)
+        return Habits(seconds=1.0, at_least=0.05, max_bytes=100_000_000, compression=1)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Executor]:
