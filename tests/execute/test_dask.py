@@ -259,6 +259,20 @@ def test_nothing_is_left_of_our_own_cluster_though_it_is_busy(monkeypatch, tmp_p
     assert all(t.daemon for t in threading.enumerate() if t is not threading.main_thread())
 
 
+def test_an_interrupt_while_our_own_cluster_starts_leaves_nothing(capfd):
+    started = set(descendants(os.getpid()))
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+
+    timer.start()
+    with pytest.raises(KeyboardInterrupt), ours().open():
+        time.sleep(10)
+
+    left = [pid for pid in set(descendants(os.getpid())) - started if is_alive(pid)]
+    commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in left]
+    assert not [command for command in commands if b"spawn_main" in command]
+    assert capfd.readouterr() == ("", "")
+
+
 def test_workers_of_our_own_leave_ctrl_c_to_us_and_compute_with_one_thread(monkeypatch):
     monkeypatch.delenv(THREAD_VARIABLES[0], raising=False)
     monkeypatch.setenv(THREAD_VARIABLES[1], "3")

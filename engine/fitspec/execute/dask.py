@@ -229,12 +229,31 @@ def _cluster(workers: int) -> Iterator[LocalCluster]:
     with (
         _environment_kept(),
         tempfile.TemporaryDirectory(prefix="fitspec-dask-", ignore_cleanup_errors=True) as scratch,
+        contextlib.ExitStack() as stack,
     ):
-        cluster = _start(workers, scratch)
-        try:
-            yield cluster
-        finally:
-            _stop(cluster)
+        with _without_interrupts():
+            cluster = _start(workers, scratch)
+            stack.callback(_stop, cluster)
+        yield cluster
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block; threads and processes that it starts never see one."""
+    came: list[int] = []
+    in_main = threading.current_thread() is threading.main_thread()
+    # the mask is for those that inherit it: a thread without may take the signal for this one
+    before = signal.signal(signal.SIGINT, lambda *_: came.append(1)) if in_main else None
+    resource_tracker.ensure_running()  # the first process would start it, and undo the mask
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if in_main:
+            signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+    if came:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _start(workers: int, scratch: str) -> LocalCluster:
@@ -250,9 +269,6 @@ def _start(workers: int, scratch: str) -> LocalCluster:
         "distributed.worker.http.routes": [],
         "distributed.worker.profile.enabled": False,
     }
-    resource_tracker.ensure_running()  # the first process would start it, and undo the mask
-    # threads and processes inherit the mask: Ctrl-C is the submitter's
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         with dask.config.set(settings):
             return LocalCluster(
@@ -268,8 +284,6 @@ def _start(workers: int, scratch: str) -> LocalCluster:
     except Exception as error:
         problem = " ".join(f"no Dask cluster starts on this machine: {error}".split())
         raise EndpointError(problem) from error
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _stop(cluster: LocalCluster) -> None:
