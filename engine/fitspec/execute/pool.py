@@ -66,7 +66,7 @@ class Habits:
     at_least: float = 0.5
     in_flight: int | None = 2
     max_bytes: int | None = 4_000_000
-    compression: int = 6
+    compression: int = 1
     isolate: bool = False
 
 
