@@ -51,6 +51,7 @@ class Settings:
         access: mirror, cache and network policy.
         results: folder of the result store.
         keywords: ``-k`` expression.
+        only: node ids to keep; None: all.
         workers: number of workers.
         endpoint: name or kind of the endpoint.
         config: the user's configuration, after the specifications: endpoints and their workers.
@@ -63,6 +64,7 @@ class Settings:
     access: Access
     results: Path
     keywords: str = ""
+    only: frozenset[str] | None = None
     workers: int | None = None
     endpoint: str | None = None
     config: Config = field(default_factory=Config)
@@ -141,7 +143,7 @@ def run(
     pool = pool_of(endpoint)
     if endpoint.kind == LOCAL:
         prepare()
-    collection = collect(specs, settings.access, settings.keywords)
+    collection = collect(specs, settings.access, settings.keywords, settings.only)
     plan = with_cross_checks(make_plan(collection), settings.cross_check)
     environment = _environment(plan, endpoint, pool)
     observer.started(
