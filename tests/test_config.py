@@ -126,6 +126,10 @@ WRONG = {
         '[endpoints.river]\nkind = "local"\ndeadline = 0',
         "3: endpoints.river.deadline: input should be greater than 0, found 0",
     ),
+    "longer than anybody's patience": (
+        '[endpoints.river]\nkind = "local"\ndeadline = 1e9',
+        "3: endpoints.river.deadline: input should be less than or equal to 100000000, found 1000",
+    ),
     "an endless time": (
         '[endpoints.river]\nkind = "local"\nqueue = inf',
         "3: endpoints.river.queue: input should be a finite number, found inf",
