@@ -97,7 +97,7 @@ class DaskPool:
                 client = stack.enter_context(_client(address, f"at {address}"))
                 self._census.append(_Census(client))
                 stack.callback(self._census.pop)
-                _await_worker(client, self._census[-1], CONNECT + self.endpoint.queue)
+                _await_worker(client, self._census[-1], self.endpoint.queue)
             yield _DaskExecutor(client, breaks=address is None)
 
     def explain(self, error: BaseException) -> FitspecError:
@@ -169,20 +169,21 @@ class _Census:
         return self._number
 
 
-def _await_worker(client: Client, census: _Census, seconds: float) -> None:
+def _await_worker(client: Client, census: _Census, queue: float) -> None:
     """Until a worker says that it has fitspec; one that has not dies of the first chunk.
 
     Work also makes adaptive clusters grow. Workers that are all busy are believed.
     """
     asked = client.submit(importlib.util.find_spec, "fitspec", pure=False)
-    end = time.monotonic() + seconds
+    start = time.monotonic()
     while not asked.done():
         if client.status != "running":
             raise EndpointError("the connection to the Dask scheduler was lost", NOT_REACHED)
-        if time.monotonic() > end:
-            if census.threads():
-                return
-            problem = f"no worker has come to the Dask scheduler within {seconds:.0f} s"
+        waited = time.monotonic() - start
+        if waited > CONNECT and census.threads():
+            return
+        if waited > CONNECT + queue:
+            problem = f"no worker has come to the Dask scheduler within {waited:.0f} s"
             raise EndpointError(problem, "start workers, or wait longer: `queue` of the endpoint")
         time.sleep(0.01)
     if asked.result(timeout=CONNECT) is None:
