@@ -450,7 +450,8 @@ def command(results: Path, endpoint: str, *more: str) -> list[str]:
 @pytest.fixture
 def environment(mirror: Path, tmp_path: Path) -> dict[str, str]:
     own = {"FITSPEC_MIRROR": str(mirror), "FITSPEC_CACHE": str(tmp_path / "cache")}
-    return {**os.environ, **own, "PYTHONPATH": str(ROOT / "engine")}
+    own |= {"PYTHONPATH": str(ROOT / "engine"), "TMPDIR": str(tmp_path)}
+    return {**os.environ, **own}
 
 
 def test_a_submitter_that_is_killed_leaves_no_process_and_nothing_is_computed_twice(
