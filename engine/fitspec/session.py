@@ -12,6 +12,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from graphlib import TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +27,7 @@ from fitspec.execute import Computed, Patience, ResultStore, prepare, run_fits
 from fitspec.execute.choose import choose_endpoint
 from fitspec.execute.endpoints import pool_of
 from fitspec.execute.pool import Endpoint, Pool, Traffic
+from fitspec.inventory import samples_of
 from fitspec.outcome import Outcome
 from fitspec.plan import Plan, make_plan, with_cross_checks
 from fitspec.results import (
@@ -41,6 +43,8 @@ from fitspec.sources import Access
 from fitspec.spec import SpecFile, find_specs
 from fitspec.spec.endpoint import LOCAL
 from fitspec.spec.models import Backend
+from fitspec.spec.settings import settings_of
+from fitspec.versions import code_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +171,15 @@ def run(
         deselected=collection.deselected,
         seconds=time.perf_counter() - start,
         interrupted=interrupted,
+        samples=partial(samples_of, tuple(plan.fits.values())),
     )
 
 
 def _record(spec: SpecFile, collection: Collection) -> SpecRecord:
     cases = [point.case for point in collection.points if point.spec is spec]
     notes = dict.fromkeys(note for case in cases for note in case.notes)
-    return SpecRecord(spec.name, spec.sha256, spec.spec.analysis.name, tuple(notes))
+    name, settings = spec.spec.analysis.name, settings_of(spec.spec)
+    return SpecRecord(spec.name, spec.sha256, name, tuple(notes), settings)
 
 
 def _execute(
@@ -251,11 +257,11 @@ class _Ledger:
         """Enter a fit's outcome; returns the points it serves and the checks it decides."""
         self._open.discard(fit.key)
         self.outcomes[fit.key] = fit.outcome
+        task = self.plan.fits[fit.key]
+        inputs = (task.background.digest, task.patch)
         points = [
-            PointResult(
-                point.spec.name, point.id, point.labels, fit.outcome, fit.cached, point.xsec_pb
-            )
-            for point in self.plan.points[fit.key]
+            PointResult(p.spec.name, p.id, p.labels, fit.outcome, fit.cached, p.xsec_pb, *inputs)
+            for p in self.plan.points[fit.key]
         ]
         self.results.update({point.node_id: point for point in points})
         return points, self._follow(fit.key)
@@ -327,6 +333,7 @@ def _environment(plan: Plan, endpoint: Endpoint, pool: Pool) -> dict[str, str]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "fitspec": fitspec.__version__,
+        "code": code_digest()[:12],
         "numpy": version("numpy"),
         "scipy": version("scipy"),
         "pyhf": version("pyhf"),
