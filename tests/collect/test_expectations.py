@@ -410,7 +410,7 @@ def test_a_row_may_have_tolerances_of_its_own(analysis):
 
 
 def test_a_tolerance_below_zero_is_an_error(analysis):
-    with pytest.raises(SpecError, match="published.csv:2: atol = -1 is below 0"):
+    with pytest.raises(SpecError, match=r"published\.csv:2: atol = -1 is below 0"):
         found(analysis, TABLE, "mass,width,CLs_obs,atol\n100,1,0.5,-1\n")
 
 

@@ -153,7 +153,7 @@ def test_a_recorded_table_is_corrected_where_it_stands(path):
     table = path.parent / "recorded.csv"
     good = table.read_text()
     row = next(line for line in good.splitlines() if line.startswith("signal_100_2,"))
-    name, value, rest = row.split(",", 2)
+    name, _, rest = row.split(",", 2)
     table.write_text(good.replace(row, f"{name},0.9,{rest}"))
 
     recording = record()  # without naming the table
@@ -280,5 +280,5 @@ def test_a_recorded_table_that_was_spoilt_is_refused(path):
     lines = [comment, header, f"{name},0.9,{rest}", *rows]
     table.write_text("\n".join(line.rsplit(",", 1)[0] for line in lines))  # without atol
 
-    with pytest.raises(SourceError, match="'recorded.csv' is not as it was recorded"):
+    with pytest.raises(SourceError, match=r"'recorded\.csv' is not as it was recorded"):
         record()
