@@ -28,6 +28,7 @@ from fitspec.execute.choose import choose_endpoint
 from fitspec.execute.endpoints import pool_of
 from fitspec.execute.pool import Endpoint, Pool, Traffic
 from fitspec.inventory import samples_of
+from fitspec.lock import Level, require_locked
 from fitspec.outcome import Outcome
 from fitspec.plan import Plan, make_plan, with_cross_checks
 from fitspec.results import (
@@ -63,6 +64,8 @@ class Settings:
         reuse: read the result store.
         max_failures: stop after this many failed checks and points; 0 never stops.
         cross_check: number of random points to be fitted again by pyhf.
+        locked: refuse what differs from the locks: in everything, or in all but the environment;
+            None asks for no lock.
     """
 
     access: Access
@@ -76,6 +79,7 @@ class Settings:
     reuse: bool = True
     max_failures: int = 0
     cross_check: int = 0
+    locked: Level | None = None
 
     @classmethod
     def from_config(cls, mirror: Path | None = None, *, offline: bool = False) -> Settings:
@@ -148,7 +152,11 @@ def run(
     if endpoint.kind == LOCAL:
         prepare()
     collection = collect(specs, settings.access, settings.keywords, settings.only)
-    plan = with_cross_checks(make_plan(collection), settings.cross_check)
+    plan = make_plan(collection)
+    if settings.locked is not None:
+        whole = collection.deselected == 0
+        require_locked(specs, plan, settings.access, settings.locked, whole=whole)
+    plan = with_cross_checks(plan, settings.cross_check)
     environment = _environment(plan, endpoint, pool)
     observer.started(
         len(collection.points),

@@ -42,6 +42,12 @@ def run(
     max_failures: Annotated[
         int, typer.Option("--maxfail", min=0, metavar="N", help="Stop after N failures.")
     ] = 0,
+    locked: Annotated[
+        bool, typer.Option("--locked", help="Refuse what differs from `fitspec lock`'s file.")
+    ] = False,
+    locked_inputs: Annotated[
+        bool, typer.Option("--locked-inputs", help="The same, but in any environment.")
+    ] = False,
     json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write results.json here.")
     ] = None,
@@ -67,6 +73,7 @@ def run(
         reuse=not no_cache,
         max_failures=1 if first else max_failures,
         cross_check=cross_check,
+        locked="all" if locked else "inputs" if locked_inputs else None,
     )
     terminal = TerminalReport(Console(highlight=False), verbosity=verbose - quiet)
     try:
