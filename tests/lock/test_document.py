@@ -36,11 +36,8 @@ def test_a_lock_comes_back_as_it_was(lock: Lock, tmp_path: Path) -> None:
 def test_names_that_need_quotes_come_back(lock: Lock, tmp_path: Path) -> None:
     workspace = lock.workspace[0]
     patches = {'discovery_SR "low"[0]': workspace.digest, "é.1": workspace.digest}
-    odd = lock.model_copy(
-        update={
-            "workspace": (workspace.model_copy(update={"patches": patches, "case": {"a,b": 1}}),)
-        }
-    )
+    other = workspace.model_copy(update={"patches": patches, "case": {"a,b": 1}})
+    odd = lock.model_copy(update={"workspace": (other,)})
     path = tmp_path / "small.toml.lock"
     path.write_text(lock_text(odd))
 
@@ -70,7 +67,7 @@ def test_it_stands_beside_its_specification(analysis: Path) -> None:
         ("lock = 1", "lock = 2", r"lock:3: lock: 2 is not allowed"),
         ("[spec]", "[spec]\nnom = 1", r"lock:\d+: spec.nom: unknown key"),
         ("[spec]", "[spec", r"lock: not valid TOML: "),
-        ('sha256 = "', 'sha256 = "x', r"lock:\d+: spec.sha256: 'x.*' is no digest"),
+        ('sha256 = "', 'sha256 = "x', r"lock:\d+: spec.sha256: 'x.* is no digest"),
     ],
 )
 def test_a_file_that_is_no_lock_is_named_with_its_line(
