@@ -12,6 +12,7 @@ from typing import Annotated, Any, TextIO, cast
 import typer
 
 import fitspec
+from fitspec.commands.bundle import bundle
 from fitspec.commands.cache import cache_app
 from fitspec.commands.compare import compare
 from fitspec.commands.endpoint import endpoint_app
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (run, collect, validate, fetch, schema, compare, record, lock):
+for _command in (run, collect, validate, fetch, schema, compare, record, lock, bundle):
     app.command()(_command)
 app.add_typer(cache_app, name="cache")
 app.add_typer(endpoint_app, name="endpoint")

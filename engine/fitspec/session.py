@@ -134,7 +134,7 @@ def run(
     """Run specifications.
 
     Args:
-        arguments: files, folders, or ``@name``.
+        arguments: files, folders, bundles, or ``@name``.
         settings: see :class:`Settings`.
         observer: is told what happens; default: nobody is.
 
@@ -144,9 +144,16 @@ def run(
     Raises:
         FitspecError: before any fit: invalid specifications, sources or selections.
     """
+    return run_specs(find_specs(arguments, settings.access.unpack), settings, observer)
+
+
+def run_specs(
+    specs: Sequence[SpecFile], settings: Settings, observer: Observer | None = None
+) -> RunReport:
+    """The same as :func:`run` of specifications that are found already."""
     start = time.perf_counter()
     observer = observer or _Silence()
-    specs = [_with_backend(spec, settings.backend) for spec in find_specs(arguments)]
+    specs = [_with_backend(spec, settings.backend) for spec in specs]
     endpoint = choose_endpoint(specs, settings.config, settings.endpoint, settings.workers)
     pool = pool_of(endpoint)
     if endpoint.kind == LOCAL:

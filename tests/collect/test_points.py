@@ -207,11 +207,11 @@ def test_a_label_that_only_some_points_have_selects_among_those(analysis):
 
 
 def test_an_archive_is_opened_once(analysis):
-    opener = Opener(Access(analysis / "cache"))
+    opener, spec = Opener(Access(analysis / "cache")), load_spec(analysis / "small.toml")
 
-    first = opener.archive(None, analysis, None)
+    first = opener.archive(spec, None)
 
-    assert opener.archive(".", analysis, None) is first
+    assert opener.archive(spec, ".") is first
 
 
 def test_combinations_group_the_cases_of_one_signal(analysis):

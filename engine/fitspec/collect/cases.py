@@ -62,13 +62,19 @@ class Opener:
     access: Access
     _open: dict[tuple[Path, str | None], Archive] = field(default_factory=dict)
 
-    def archive(self, source: str | None, folder: Path, sha256: str | None) -> Archive:
+    def archive(self, spec: SpecFile, source: str | None) -> Archive:
         """The archive of a workspace; without a source, the specification's own folder."""
-        path = resolve(source or ".", folder, self.access, sha256)
+        path, sha256 = archive_path(spec, source, self.access), spec.spec.workspace.sha256
         key = (path.resolve(), sha256)
         if key not in self._open:
             self._open[key] = open_archive(path)
         return self._open[key]
+
+
+def archive_path(spec: SpecFile, source: str | None, access: Access) -> Path:
+    """Where the archive of a workspace is, verified."""
+    folder, sha256 = spec.path.parent, spec.spec.workspace.sha256
+    return resolve(source or ".", folder, access.within(spec.bundle), sha256)
 
 
 def open_case(spec: SpecFile, values: Mapping[str, Label], opener: Opener) -> Case:
@@ -79,7 +85,7 @@ def open_case(spec: SpecFile, values: Mapping[str, Label], opener: Opener) -> Ca
     """
     source = filled(spec, values, "workspace", "archive", spec.spec.workspace.archive)
     with spec.at("workspace", "archive"):
-        archive = opener.archive(source, spec.path.parent, spec.spec.workspace.sha256)
+        archive = opener.archive(spec, source)
     background = _background(spec, values, archive)
     name = filled(spec, values, "workspace", "measurement", spec.spec.workspace.measurement)
     with spec.at("workspace", "measurement"):
@@ -159,7 +165,7 @@ def _yields(
     path = filled(spec, values, "patches", "yields", name)
     with spec.at("patches", "yields"):
         rows = asked.yields if isinstance(asked.yields, tuple) else ()
-        table = inline_table(rows) if path is None else read_full_table(spec.path.parent / path)
+        table = inline_table(rows) if path is None else read_full_table(spec.beside(path))
         return Yields(background, poi, table, asked.labels or (), [*luminosity, *systematics])
 
 

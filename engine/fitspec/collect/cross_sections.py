@@ -32,7 +32,7 @@ def with_cross_sections(spec: SpecFile, points: Sequence[Point]) -> list[Point]:
         name = str(filled(spec, point.case.values, *_TABLE, asked.table))
         if name not in tables:
             with spec.at(*_TABLE):
-                tables[name] = read_cross_sections(spec.path.parent / name, asked.on)
+                tables[name] = read_cross_sections(spec.beside(name), asked.on)
         xsec_pb = tables[name].at(label)
         if xsec_pb is None:
             raise _outside(spec, point, tables[name], asked)

@@ -208,7 +208,7 @@ def _from_table(
     """Expectations of a table's rows; ``values`` are the labels that its name stands for."""
     key, table = (*key, "table"), expect.table or ""
     with spec.at(*key):
-        rows = read_table(spec.path.parent / table)
+        rows = read_table(spec.beside(table))
     found: dict[tuple[str, str, float | None], Expectation] = {}
     for row in rows:
         labels, quantities, numbers, name = _cells(spec, key, table, row, targets.labels)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Specs = Annotated[
     list[str],
-    typer.Argument(metavar="SPEC...", help="Files, folders, or @name of a curated specification."),
+    typer.Argument(metavar="SPEC...", help="Files, folders, bundles, or @name of a curated one."),
 ]
 Keywords = Annotated[
     str,
@@ -35,7 +35,14 @@ def collected(specs: list[str], keywords: str, mirror: Path | None, offline: boo
     from fitspec.spec import find_specs
 
     access = Settings.from_config(mirror, offline=offline).access
-    return collect_points(find_specs(specs), access, keywords)
+    return collect_points(find_specs(specs, access.unpack), access, keywords)
+
+
+def unpack(bundle: Path) -> tuple[Path, Path]:
+    """A bundle's folder and its specification; the configuration is read for bundles alone."""
+    from fitspec.session import Settings
+
+    return Settings.from_config().access.unpack(bundle)
 
 
 def require_writable(option: str, path: Path) -> None:

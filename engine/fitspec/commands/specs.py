@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from fitspec.commands.options import Keywords, Mirror, Offline, Specs, collected
+from fitspec.commands.options import Keywords, Mirror, Offline, Specs, collected, unpack
 from fitspec.errors import ExitCode, counted
 
 
@@ -29,7 +29,7 @@ def validate(specs: Specs) -> int:
     """Check specifications against the language; fetch and fit nothing."""
     from fitspec.spec import find_specs
 
-    for spec in find_specs(specs):
+    for spec in find_specs(specs, unpack):
         typer.echo(f"{spec.name}: valid")
     return ExitCode.OK
 

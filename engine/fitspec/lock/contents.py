@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator
 
 from fitspec.collect import Point
-from fitspec.collect.cases import filled, substitute
+from fitspec.collect.cases import archive_path, filled, substitute
 from fitspec.errors import SourceError
 from fitspec.plan import Plan
 from fitspec.results import Label
-from fitspec.sources import Access, resolve
+from fitspec.sources import Access
 from fitspec.spec import SpecFile
 from fitspec.spec.settings import settings_of
 from fitspec.spec.types import Model, Name, Sha256, WorkspaceDigest, to_tuple
@@ -136,7 +136,7 @@ def _archives(spec: SpecFile, points: Sequence[Point], access: Access) -> Iterat
     sources = [filled(spec, case, "workspace", "archive", asked.archive) for case in cases]
     for source in dict.fromkeys(sources):
         with spec.at("workspace", "archive"):
-            path = resolve(source or ".", spec.path.parent, access, asked.sha256)
+            path = archive_path(spec, source, access)
         yield LockedArchive(
             source=source or ".",
             origin=_origin(path, access),
@@ -159,7 +159,7 @@ def _tables(spec: SpecFile) -> Iterator[LockedTable]:
     names.append(yields if isinstance(yields, str) else None)
     paths = [substitute(name, case) for name in names if name for case in asked.cases]
     for path in sorted(set(paths)):
-        yield LockedTable(path=path, sha256=_sha256(spec.path.parent / path))
+        yield LockedTable(path=path, sha256=_sha256(spec.beside(path)))
 
 
 def _workspaces(patches: Sequence[tuple[Point, str]]) -> Iterator[LockedWorkspace]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import SplitResult, urlsplit
 
 from fitspec.errors import DigestError, DownloadError, SourceError, nearest
+from fitspec.spec.files import inside
 
 MIRROR_TABLE = "mirror.toml"
+BUNDLED = "sources"
+"""Folder of a bundle's remote sources: a mirror of its own."""
 _DOI = re.compile(
     r"^(?:doi:\s*|https?://(?:dx\.)?doi\.org/)?(?P<doi>10\.\d{4,9}/\S+)$", re.IGNORECASE
 )
@@ -26,16 +29,28 @@ class Access:
         cache: folder for downloads.
         mirror: folder that is asked first; its ``mirror.toml`` maps sources to files.
         offline: never touch the network.
+        bundle: folder of an unpacked bundle: sources are in there, or nowhere.
     """
 
     cache: Path
     mirror: Path | None = None
     offline: bool = False
+    bundle: Path | None = None
 
     def __post_init__(self) -> None:
         if self.mirror is not None and not self.mirror.is_dir():
             problem = f"mirror {str(self.mirror)!r} is no folder"
             raise SourceError(problem, "check --mirror, FITSPEC_MIRROR or the configuration")
+
+    def within(self, bundle: Path | None) -> Access:
+        """The same for a specification of this bundle; as it is for one that is from none."""
+        return self if bundle is None else replace(self, bundle=bundle)
+
+    def unpack(self, bundle: Path) -> tuple[Path, Path]:
+        """A bundle's folder and its specification; see :func:`~fitspec.sources.bundle.unpack`."""
+        from fitspec.sources.bundle import unpack
+
+        return unpack(bundle, self.cache / "bundles")
 
 
 def resolve(source: str, base: Path, access: Access, sha256: str | None = None) -> Path:
@@ -53,6 +68,8 @@ def resolve(source: str, base: Path, access: Access, sha256: str | None = None) 
         DigestError: its bytes are not the expected ones.
     """
     url = remote_url(source)
+    if access.bundle is not None:
+        return _verified(_bundled(source, url, base, access.bundle), source, sha256)
     mirrored = _from_mirror(url or source, access.mirror)
     if url is None:
         path = base / source
@@ -74,6 +91,17 @@ def remote_url(source: str) -> str | None:
     return source if "://" in source else None
 
 
+def _bundled(source: str, url: str | None, base: Path, bundle: Path) -> Path:
+    """Where a bundle holds a source."""
+    if url is None:
+        found: Path | None = inside(bundle, base, source)
+    else:
+        found = _from_mirror(url, bundle / BUNDLED)
+    if found is None or not found.exists():
+        raise SourceError(f"the bundle does not hold {source!r}", "bundle the specification again")
+    return found
+
+
 def _names_in(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()] if folder.is_dir() else []
 
@@ -81,14 +109,15 @@ def _names_in(folder: Path) -> list[str]:
 def _from_mirror(source: str, mirror: Path | None) -> Path | None:
     if mirror is None:
         return None
-    table = {remote_url(name) or name: file for name, file in _mirror_table(mirror).items()}
+    table = {remote_url(name) or name: file for name, file in mirror_table(mirror).items()}
     for file in (table.get(source), _file_name(source)):
         if file and (mirror / file).exists():
             return mirror / file
     return None
 
 
-def _mirror_table(mirror: Path) -> dict[str, str]:
+def mirror_table(mirror: Path) -> dict[str, str]:
+    """File by source, as a mirror's ``mirror.toml`` has them; empty without it."""
     path = mirror / MIRROR_TABLE
     if not path.exists():
         return {}

@@ -6,9 +6,9 @@ import hashlib
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from fitspec.spec.locate import KeyPath, key_lines, line_of
 from fitspec.spec.models import SCHEMA_VERSION, Spec
 from fitspec.spec.problems import Problem, problems_of, unprintable
 
+BUNDLE_SUFFIX = ".zip"
 _LOOKS_LIKE_A_SPEC = re.compile(r"^\s*[\"']?fitspec[\"']?\s*=", re.MULTILINE)
 _TOML_POSITION = re.compile(
     r"^(?P<problem>.*) \(at (?:line (?P<line>\d+), column \d+|end of document)\)$"
@@ -41,17 +42,28 @@ class SpecFile:
         path: of the file.
         text: its content.
         spec: the validated model.
+        bundle: folder of the bundle it is from, beyond which it reads nothing; None for one's own.
     """
 
     name: str
     path: Path
     text: str
     spec: Spec
+    bundle: Path | None = None
 
     @property
     def sha256(self) -> str:
         """Digest of the text."""
         return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def beside(self, name: str) -> Path:
+        """The path of a file that the specification names.
+
+        Raises:
+            SourceError: it is outside of the bundle.
+        """
+        folder = self.path.parent
+        return folder / name if self.bundle is None else inside(self.bundle, folder, name)
 
     @cached_property
     def _lines(self) -> dict[KeyPath, int]:
@@ -72,12 +84,13 @@ class SpecFile:
             raise self.error(key, error.problem, error.remedy) from error
 
 
-def load_spec(path: Path, name: str | None = None) -> SpecFile:
+def load_spec(path: Path, name: str | None = None, bundle: Path | None = None) -> SpecFile:
     """Read and validate one specification.
 
     Args:
         path: the TOML file.
         name: how to call it in messages and node ids; default: the path as given.
+        bundle: folder of the unpacked bundle that it is from.
 
     Raises:
         SpecError: the file cannot be read, is not TOML, or is not valid (one error).
@@ -90,29 +103,48 @@ def load_spec(path: Path, name: str | None = None) -> SpecFile:
     except (ValueError, RecursionError) as error:  # beyond its grammar: huge integers, deep nesting
         raise _malformed(name, text, error) from error
     # a link's sources are beside the file it leads to
-    return _validated(name, path.resolve(), text, data)
+    found = _validated(name, path.resolve(), text, data)
+    return found if bundle is None else replace(found, bundle=bundle.resolve())
 
 
-def find_specs(arguments: Sequence[str]) -> list[SpecFile]:
+def inside(bundle: Path, folder: Path, name: str) -> Path:
+    """The path of ``name`` in a folder of a bundle, without ``..``.
+
+    Raises:
+        SourceError: it is outside of the bundle.
+    """
+    path = Path(os.path.normpath(folder / name))
+    if not path.is_relative_to(bundle):
+        raise SourceError(f"{name!r} is outside of the bundle", "bundles read nothing else")
+    return path
+
+
+Unpack = Callable[[Path], tuple[Path, Path]]
+"""From a bundle to the folder that holds its verified files, and the specification in there."""
+
+
+def find_specs(arguments: Sequence[str], unpack: Unpack | None = None) -> list[SpecFile]:
     """All specifications that the command line's arguments name.
 
     Args:
-        arguments: files, folders (searched for specifications), or ``@name`` for curated ones.
+        arguments: files, folders (searched for specifications), bundles, or ``@name`` for curated
+            ones.
+        unpack: opens a bundle; None where there is no use for one.
 
     Raises:
         UsageError: a path or curated name that does not exist.
         SpecError, InvalidSpecsError: an invalid specification; all of them are reported together.
         NothingCollectedError: folders without a specification.
     """
-    named: dict[Path, tuple[Path, str]] = {}
+    named: dict[Path, tuple[Path, str, Path | None]] = {}
     for argument in arguments:
-        for path, name in _expand(argument):
-            named.setdefault(path.resolve(), (path, name))
+        for path, name, bundle in _expand(argument, unpack):
+            named.setdefault(path.resolve(), (path, name, bundle))
     found: list[SpecFile] = []
     errors: list[SpecError] = []
-    for path, name in named.values():
+    for path, name, bundle in named.values():
         try:
-            found.append(load_spec(path, name))
+            found.append(load_spec(path, name, bundle))
         except InvalidSpecsError as several:
             errors.extend(several.errors)
         except SpecError as error:
@@ -134,17 +166,23 @@ def library() -> Path:
     return installed if installed.is_dir() else package.parents[1] / "fitspecs"
 
 
-def _expand(argument: str) -> list[tuple[Path, str]]:
+def _expand(argument: str, unpack: Unpack | None) -> list[tuple[Path, str, Path | None]]:
+    """Path, name and bundle of each specification that an argument names."""
     if not argument:
         raise UsageError("an empty path names nothing", "name a file, a folder, or @name")
     if argument.startswith("@"):
-        return [(_curated(argument), argument)]
+        return [(_curated(argument), argument, None)]
     path = Path(argument)
     if path.is_dir():
-        return [(found, _display(found)) for found in _specs_below(path)]
+        return [(found, _display(found), None) for found in _specs_below(path)]
     if not path.exists():
         raise UsageError(f"{argument}: no such file or folder", _similar_path(path))
-    return [(path, _display(path))]
+    if path.suffix.lower() == BUNDLE_SUFFIX:
+        if unpack is None:
+            raise UsageError(f"{argument}: a bundle is not changed", "unpack it, and take that")
+        folder, path_inside = unpack(path)
+        return [(path_inside, _display(path), folder)]
+    return [(path, _display(path), None)]
 
 
 def _curated(argument: str) -> Path:
