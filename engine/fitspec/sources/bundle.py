@@ -69,6 +69,8 @@ def unpack(path: Path, cache: Path) -> tuple[Path, Path]:
 
 
 def _content(path: Path) -> dict[str, bytes]:
+    if not path.is_file():  # reading it might never end
+        raise ArchiveError(f"{path.name} is no regular file", "check the path")
     archive = open_archive(path, LIMITS)
     names = archive.names("*")
     if METADATA not in names:
