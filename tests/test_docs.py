@@ -8,7 +8,7 @@ import pytest
 from docs import commands, run_page
 
 
-@pytest.mark.parametrize("page", ["regression.md"])
+@pytest.mark.parametrize("page", ["regression.md", "sharing.md"])
 def test_the_commands_of_a_page_do_what_it_shows(page: str, tmp_path: Path) -> None:
     run_page(page, tmp_path / "examples")
 

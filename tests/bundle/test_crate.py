@@ -134,7 +134,9 @@ def test_two_bundles_differ_in_dates_and_times_alone(
         assert old.namelist() == new.namelist() == sorted(new.namelist())
         assert {
             name: (a.CRC, a.date_time) for name, a in old.NameToInfo.items() if "meta" not in name
-        } == {name: (a.CRC, a.date_time) for name, a in new.NameToInfo.items() if "meta" not in name}
+        } == {
+            name: (a.CRC, a.date_time) for name, a in new.NameToInfo.items() if "meta" not in name
+        }
     assert without_times(graph(tmp_path / "1.zip")) == without_times(graph(other))
     assert graph(tmp_path / "1.zip") != graph(other)
 

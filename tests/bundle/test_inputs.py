@@ -140,7 +140,10 @@ def test_every_case_has_its_files(analysis: Path, tmp_path: Path) -> None:
             shutil.copy(analysis / file, analysis / region / file)
     path = edited(
         analysis,
-        ("[workspace]\n", '[parametrize]\nregion = ["A", "B"]\n[workspace]\narchive = "{region}"\n'),
+        (
+            "[workspace]\n",
+            '[parametrize]\nregion = ["A", "B"]\n[workspace]\narchive = "{region}"\n',
+        ),
     )
 
     _, inputs = inputs_of(path)

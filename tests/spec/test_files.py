@@ -228,6 +228,34 @@ def test_an_empty_path_is_refused() -> None:
         find_specs([""])
 
 
+def test_a_bundle_is_opened_by_whoever_can(analysis: Path, tmp_path: Path) -> None:
+    Path("paper.zip").touch()
+    opened: list[Path] = []
+
+    def unpack(path: Path) -> tuple[Path, Path]:
+        opened.append(path)
+        return tmp_path, analysis / "small.toml"
+
+    [found] = find_specs(["paper.zip"], unpack)
+
+    assert opened == [Path("paper.zip")]
+    assert (found.name, found.path, found.bundle) == (
+        "paper.zip", analysis / "small.toml", tmp_path,
+    )  # fmt: skip
+    assert found.beside("../x/./y.csv") == tmp_path / "x" / "y.csv"
+    for outside in ("../../y.csv", "/y.csv", f"../../{tmp_path.name}-2/y.csv"):
+        with pytest.raises(SourceError, match="is outside of the bundle"):
+            found.beside(outside)
+    with pytest.raises(UsageError, match=r"paper\.zip: a bundle is not changed; unpack it"):
+        find_specs(["paper.zip"])
+
+
+def test_a_specification_of_ones_own_reads_where_it_says(analysis: Path) -> None:
+    [found] = find_specs(["small.toml"])
+    assert found.bundle is None
+    assert found.beside("../y.csv") == analysis / "../y.csv"
+
+
 def test_hidden_folders_are_left_alone(analysis: Path) -> None:
     (analysis / ".venv").mkdir()
     (analysis / ".venv" / "other.toml").write_text("fitspec = 1\n")

@@ -20,10 +20,9 @@ from typing import Any
 
 from fitspec.bundle.inputs import Inputs
 from fitspec.errors import MissingExtraError, UsageError
-from fitspec.sources.bundle import LIMITS, METADATA
+from fitspec.sources.bundle import LIMITS, METADATA, RESULTS
 from fitspec.spec.models import Analysis
 
-RESULTS = "results.json"
 REQUIREMENTS = "requirements.txt"
 _VERSION = "1.1"
 _PROFILE = "https://w3id.org/ro/wfrun/process/0.5"

@@ -176,7 +176,7 @@ def _write(
 
     selection = f" -k {shlex.quote(keywords)}" if keywords else ""
     provenance = Provenance(
-        command=f"fitspec run {shlex.quote(output.name)}{selection}",
+        command=f"fitspec run {shlex.quote(spec.path.stem)}.zip{selection}",
         environment=report.environment,
         version=report.environment.get("fitspec", "unknown"),
         started=started,

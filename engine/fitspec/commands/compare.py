@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from fitspec.commands.options import Keywords, require_writable
+from fitspec.commands.options import Keywords, require_writable, results_in
 from fitspec.errors import ExitCode
 
 
 def compare(
-    old: Annotated[Path, typer.Argument(metavar="OLD.json", help="results.json of a run.")],
+    old: Annotated[
+        Path, typer.Argument(metavar="OLD.json", help="results.json of a run, or a bundle.")
+    ],
     new: Annotated[Path, typer.Argument(metavar="NEW.json", help="That of a later one.")],
     keywords: Keywords = "",
     rtol: Annotated[
@@ -39,7 +41,10 @@ def compare(
         require_writable("--json", json)
     tolerance = Tolerance(rtol, atol)
     drift = compare_reports(
-        read_report(old), read_report(new), tolerance, compile_keywords(keywords)
+        read_report(results_in(old)),
+        read_report(results_in(new)),
+        tolerance,
+        compile_keywords(keywords),
     )
     print_drift(Console(highlight=False, soft_wrap=True), drift, everything=verbose)
     if json is not None:

@@ -45,6 +45,17 @@ def unpack(bundle: Path) -> tuple[Path, Path]:
     return Settings.from_config().access.unpack(bundle)
 
 
+def results_in(path: Path) -> Path:
+    """Of a bundle, its results.json; any other path is as it is."""
+    from fitspec.sources.bundle import RESULTS
+    from fitspec.spec.files import BUNDLE_SUFFIX
+
+    if path.suffix.lower() != BUNDLE_SUFFIX or not path.exists():
+        return path
+    folder, _ = unpack(path)
+    return folder / RESULTS
+
+
 def require_writable(option: str, path: Path) -> None:
     """Raise :class:`UsageError` for what cannot be written: better before an hour of fits."""
     if not path.absolute().parent.is_dir():

@@ -24,6 +24,9 @@ from fitspec.sources.archive import Limits, open_archive
 METADATA = "ro-crate-metadata.json"
 """Name of the metadata of an RO-Crate."""
 
+RESULTS = "results.json"
+"""Where a bundle has the results of the run that it was made with."""
+
 LIMITS = Limits(members=20_000, total_bytes=1 << 30)
 """What a bundle may hold; it is read into memory whole."""
 
