@@ -1,0 +1,121 @@
+"""The unmodified globus-compute-endpoint, told to talk to the stand-in."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loopback.processes import command_of, descendants, running, until
+from loopback.service import Service
+
+CONFIG = """\
+display_name: loopback
+local_compute_services: true
+heartbeat_period: 5
+email: user@example.org
+"""
+
+TEMPLATE = """\
+heartbeat_period: 5
+engine:
+  type: GlobusComputeEngine
+  label: loopback
+  address: 127.0.0.1
+  max_workers_per_node: 2
+  heartbeat_period: 2
+  heartbeat_threshold: 10
+  job_status_kwargs:
+    strategy: none
+  provider:
+    type: LocalProvider
+    init_blocks: 1
+    min_blocks: 1
+    max_blocks: 1
+"""
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = "globus-compute-endpoint"
+
+
+def missing() -> str | None:
+    """Why there can be no endpoint, or None."""
+    if shutil.which(PROGRAM, path=_programs()) is None:
+        return f"no {PROGRAM}: pip install {PROGRAM}"
+    return None
+
+
+def _programs() -> str:
+    return f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+
+@dataclass
+class Daemon:
+    """One endpoint of two workers; it keeps its UUID over restarts."""
+
+    service: Service
+    folder: Path
+    id: str | None = None
+    _running: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    pid: int = 0
+
+    def start(self) -> None:
+        """Returns when the service knows the endpoint."""
+        self._configure()
+        # the daemon knows the service as localhost:5000, which may be taken: it goes by a proxy
+        environment = self.environment() | {"http_proxy": self.service.url}
+        command = [PROGRAM, "start", "loopback"]
+        log = self.folder / "daemon.log"
+        program = shutil.which(PROGRAM, path=_programs())
+        process = self._running.enter_context(
+            running([str(program), *command[1:]], environment, log)
+        )
+        self.pid = process.pid
+        registered = self.folder / "loopback" / "endpoint.json"
+        until(registered.exists, f"{PROGRAM}, see {log}")
+        self.id = json.loads(registered.read_text())["endpoint_id"]
+
+    def kill(self) -> None:
+        """The daemon, the user's endpoint process and its workers, by SIGKILL."""
+        self._running.close()
+        (self.folder / "loopback" / "endpoint.json").unlink(missing_ok=True)
+        for pid_file in self.folder.glob("*/daemon.pid"):
+            pid_file.unlink()
+
+    stop = kill
+
+    def user_process(self) -> int | None:
+        """Process id of the user's endpoint process; None while there is none."""
+        return self._find("_start-user-endpoint")[:1].pop() if self._find("_start-user") else None
+
+    def workers(self) -> list[int]:
+        """Process ids of the workers."""
+        return self._find("process_worker_pool")[1:]
+
+    def _find(self, words: str) -> list[int]:
+        return [pid for pid in descendants(self.pid) if words in command_of(pid)]
+
+    def environment(self) -> dict[str, str]:
+        """What daemon, user endpoint and workers get; nothing of the tests' own."""
+        return {
+            "PATH": _programs(),
+            "HOME": str(self.folder),
+            "PYTHONPATH": f"{ROOT / 'engine'}:{ROOT / 'tests'}",
+            "OPENBLAS_NUM_THREADS": "1",
+            "GLOBUS_COMPUTE_USER_DIR": str(self.folder),
+            "GLOBUS_SDK_SERVICE_URL_AUTH": f"{self.service.url}/",
+            "GLOBUS_COMPUTE_CLIENT_ID": "99999999-8888-4777-8666-555555555555",
+            "GLOBUS_COMPUTE_CLIENT_SECRET": "secret",
+        }
+
+    def _configure(self) -> None:
+        folder = self.folder / "loopback"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.yaml").write_text(CONFIG)
+        (folder / "user_config_template.yaml.j2").write_text(TEMPLATE)
+        passed_on = "".join(f"{k}: {json.dumps(v)}\n" for k, v in self.environment().items())
+        (folder / "user_environment.yaml").write_text(passed_on)
