@@ -27,6 +27,7 @@ from fitspec.plan import (
 )
 from fitspec.sources import Access
 from fitspec.spec import load_spec
+from fitspec.versions import code_digest
 
 QUESTION = Question(
     "measurement", (1.0,), "qtilde", "code4", "code4p", "native", "numpy", "scipy"

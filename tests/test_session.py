@@ -18,7 +18,8 @@ import pyhf
 import pytest
 
 from fitspec import session
-from fitspec.errors import NothingCollectedError, NotYetError, SpecError, UsageError
+from fitspec.errors import FitspecError, NothingCollectedError, NotYetError, SpecError, UsageError
+from fitspec.execute.pool import Habits, explain
 from fitspec.results import CheckResult, PointResult, RunReport
 from fitspec.session import Settings, run
 from fitspec.sources import Access
@@ -63,10 +64,14 @@ class Here(Executor):
 @dataclass
 class PoolHere:
     workers: int
+    habits = Habits(seconds=0.0, at_least=0.0)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Executor]:
         yield Here()
+
+    def explain(self, error: BaseException) -> FitspecError:
+        return explain(error)
 
 
 @pytest.fixture

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
-import pickle
 import platform
+import signal
 import socket
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+import numpy
 import pytest
+from answers import compute, outcomes
 
 import fitspec
 from fitspec import worker
-from fitspec.errors import ExecutionError
 from fitspec.histfactory import minimise, model
 from fitspec.inference import FitQuestion, Question
 from fitspec.inference.backends import pyhf as by_pyhf
 from fitspec.outcome import FitResult, HypothesisTest, Outcome
-from fitspec.worker import PointOrder, payload, run_chunk
+from fitspec.versions import of_program
+from fitspec.worker import UNLIMITED, Limits, PointOrder, payload, run_chunk, unpack
 
 QUESTION = Question(
     "measurement", (0.5, 1.0), "qtilde", "code4", "code4p", "native", "numpy", "scipy"
@@ -46,38 +51,29 @@ def order(patch: Any, name: str = "signal", **changes: Any) -> PointOrder:
 
 
 def run(raw: bytes, *orders: PointOrder) -> list[Outcome]:
-    return [Outcome.from_dict(answer) for answer in run_chunk(payload(raw, list(orders)))]
-
-
-def types_in(value: Any) -> set[type]:
-    inner = value.values() if isinstance(value, dict) else value
-    parts = inner if isinstance(value, dict | list | tuple) else ()
-    return {type(value)}.union(*(types_in(part) for part in parts))
+    return compute(raw, orders)
 
 
 @pytest.mark.parametrize("toys", [None, 3])
 @pytest.mark.parametrize("test_statistic", ["qtilde", "q0"])
 @BACKENDS
-def test_payload_and_answer_are_builtins_only_and_pickle(
-    raw, make_patch, backend, test_statistic, toys
-):
+def test_payload_and_answer_are_json(raw, make_patch, backend, test_statistic, toys):
     changes = {"backend": backend, "test_statistic": test_statistic, "toys": toys}
     orders = payload(raw, [order(make_patch([5.0, 8.0]), **changes)])
     answer = run_chunk(orders)
 
-    builtins = {dict, list, tuple, str, bytes, int, float, bool, type(None)}
-    assert types_in(orders) <= builtins
-    assert types_in(answer) <= builtins
     for data in (orders, answer):
-        assert pickle.loads(pickle.dumps(data)) == data
+        assert json.loads(json.dumps(data)) == data
+    [outcome] = outcomes(answer)
+    assert outcome.status == "ok"
 
 
 def test_a_payload_names_both_versions(raw):
     orders = payload(raw, [])
 
-    assert orders["fitspec"] == fitspec.__version__
-    assert orders["python"] == ".".join(platform.python_version_tuple()[:2])
-    assert orders["points"] == []
+    assert orders["program"]["fitspec"] == fitspec.__version__
+    assert orders["program"]["python"] == ".".join(platform.python_version_tuple()[:2])
+    assert json.loads(unpack(orders["points"])) == []
 
 
 @BACKENDS
@@ -187,7 +183,11 @@ def test_a_background_is_compiled_once_and_a_patch_only_with_its_own_samples(
 
 
 def test_an_empty_chunk_has_an_empty_answer(raw):
-    assert run_chunk(payload(raw, [])) == []
+    answer = run_chunk(payload(raw, []))
+
+    assert answer["outcomes"] == []
+    assert answer["program"] == of_program()
+    assert answer["libraries"]["numpy"] == numpy.__version__
 
 
 SPOILT = {
@@ -448,19 +448,72 @@ def test_a_number_that_is_not_finite_is_an_error(raw, good, monkeypatch, outcome
 
 @pytest.mark.parametrize("of", ["fitspec", "python"])
 def test_a_worker_of_another_version_refuses_and_names_both(raw, good, of):
-    orders = payload(raw, [good]) | {of: "99.0"}
+    orders = payload(raw, [good])
+    orders["program"] = orders["program"] | {of: "99.0"}
 
-    with pytest.raises(ExecutionError) as caught:
-        run_chunk(orders)
+    answer = run_chunk(orders)
 
-    python = ".".join(platform.python_version_tuple()[:2])
-    there = {"fitspec": fitspec.__version__, "python": python} | {of: "99.0"}
-    assert str(caught.value) == (
-        f"submitted by fitspec {there['fitspec']} on Python {there['python']}, "
-        f"but the worker has fitspec {fitspec.__version__} on Python {python}; "
-        "install the same on both sides"
-    )
-    assert type(pickle.loads(pickle.dumps(caught.value))) is ExecutionError
+    assert answer["outcomes"] == []
+    assert answer["program"] == of_program()
+
+
+def test_a_point_that_takes_too_long_is_an_error_and_costs_the_others_nothing(
+    raw, good, make_patch, monkeypatch
+):
+    infer = worker._infer
+
+    def slow(background: str, asked: PointOrder) -> Outcome:
+        if asked["patch_name"] == "slow":
+            time.sleep(60)
+        return infer(background, asked)
+
+    monkeypatch.setattr(worker, "_infer", slow)
+    orders = [good, order(make_patch([5.0, 8.0]), "slow"), good]
+    before = signal.getsignal(signal.SIGALRM)
+    start = time.perf_counter()
+
+    first, late, last = outcomes(run_chunk(payload(raw, orders, UNLIMITED | {"point": 0.2})))
+
+    assert time.perf_counter() - start < 10
+    assert (first.status, last.status) == ("ok", "ok")
+    assert late.error == "ExecutionError: not done after 0.2 s, the deadline"
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_a_deadline_is_no_error_that_a_library_can_swallow(raw, good, monkeypatch):
+    def stubborn(*_: object) -> Outcome:
+        while True:
+            with contextlib.suppress(Exception):
+                time.sleep(60)
+
+    monkeypatch.setattr(worker, "_infer", stubborn)
+
+    [outcome] = outcomes(run_chunk(payload(raw, [good], UNLIMITED | {"point": 0.1})))
+
+    assert outcome.error == "ExecutionError: not done after 0.1 s, the deadline"
+
+
+def test_outside_the_main_thread_a_point_takes_its_time(raw, good):
+    with ThreadPoolExecutor(1) as executor:
+        orders = payload(raw, [good], UNLIMITED | {"point": 1e-6})
+        [outcome] = outcomes(executor.submit(run_chunk, orders).result())
+
+    assert outcome.status == "ok"
+
+
+@pytest.mark.parametrize("limit", ["chunk", "bytes"])
+def test_a_chunk_that_has_taken_its_share_answers_with_what_it_has(raw, good, limit):
+    answer = run_chunk(payload(raw, [good] * 3, UNLIMITED | {limit: 0}))
+
+    assert len(answer["outcomes"]) == 1
+    assert outcomes(answer)[0].status == "ok"
+
+
+def test_a_chunk_within_its_limits_is_answered_whole(raw, good):
+    limits = Limits(point=60.0, chunk=60.0, bytes=1_000_000)
+
+    assert [o.status for o in outcomes(run_chunk(payload(raw, [good] * 3, limits)))] == ["ok"] * 3
 
 
 def test_warnings_of_the_libraries_stay_inside(raw, good, monkeypatch, capfd):

@@ -172,9 +172,10 @@ class Outcome:
     def from_json(cls, content: bytes) -> Outcome:
         """Rebuild what :meth:`to_json` wrote; raises ValueError on anything else."""
         data = orjson.loads(content)
-        if not isinstance(data, dict) or data.keys() != set(cls.__slots__):
+        outcome = _reader().validate_python(data)
+        if orjson.loads(outcome.to_json()) != data:  # keys left out, or others
             raise ValueError("no outcome of this version")
-        return _reader().validate_python(data)
+        return outcome
 
     def to_json(self) -> bytes:
         """For the result store, and for any transport."""

@@ -11,12 +11,10 @@ import hashlib
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import orjson
 
-import fitspec
 from fitspec.collect import Case, Collection, Combination, Expectation, Point
 from fitspec.inference import FitQuestion, Question
 from fitspec.sources import Background

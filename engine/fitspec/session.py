@@ -178,9 +178,10 @@ def _execute(
                 with _uninterrupted():
                     points, checks = ledger.settle(fit)
                     observer.settled(points, checks)
-                    if fit.warning and fit.warning not in warned:
-                        warned.add(fit.warning)
-                        observer.warned(fit.warning)
+                    for warning in fit.warnings:
+                        if warning not in warned:
+                            warned.add(warning)
+                            observer.warned(warning)
                 failed += len(failures(points, checks))
                 failed += sum(check.outcome in {"failed", "unstable"} for check in checks)
                 if settings.max_failures and failed >= settings.max_failures:

@@ -133,8 +133,12 @@ def run_chunk(chunk: Payload) -> Answer:
         return answer
     limits = chunk["limits"]
     start, size = time.perf_counter(), 0
-    for text in orjson.loads(unpack(chunk["points"])):
-        order = PointOrder({**text, "patch": text["patch"].encode("latin-1")})
+    for point in orjson.loads(unpack(chunk["points"])):
+        order = PointOrder(
+            patch_name=point["patch_name"],
+            patch=point["patch"].encode("latin-1"),
+            question=point["question"],
+        )
         outcome = _run_point(chunk["background"], order, limits["point"])
         answer["outcomes"].append(pack(outcome.to_json()))
         size += len(answer["outcomes"][-1])

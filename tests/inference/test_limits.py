@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyhf
 import pytest
+from answers import compute
 from gaussian import Gaussian, TwoMinima, question
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ from fitspec.inference import test_hypotheses as answer
 from fitspec.inference.curve import Curve
 from fitspec.inference.likelihood import Minimum
 from fitspec.inference.limits import interpolate_limits
-from fitspec.outcome import HypothesisTest, Outcome
+from fitspec.outcome import HypothesisTest
 from fitspec.sources import open_archive
 from fitspec.worker import PointOrder
 

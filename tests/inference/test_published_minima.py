@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from answers import compute
 
 from fitspec.collect import collect

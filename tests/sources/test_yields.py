@@ -9,6 +9,7 @@ from typing import Any
 
 import pyhf
 import pytest
+from answers import compute
 from build import (
     LUMI,
     background,

@@ -31,15 +31,17 @@ def read_answer(answer: Any, orders: Sequence[PointOrder]) -> list[Outcome]:
     """
     try:
         require_same_program(answer["program"])
-        packed = answer["outcomes"]
-        if not 1 <= len(packed) <= len(orders):
-            raise ExecutionError(f"{len(packed)} outcomes came back for {len(orders)} points")
-        return [_outcome(text, order) for text, order in zip(packed, orders, strict=False)]
+        outcomes = [
+            _outcome(text, order) for text, order in zip(answer["outcomes"], orders, strict=False)
+        ]
     except FitspecError:
         raise
     except Exception as error:
         problem = f"what came back is no answer: {type(error).__name__}"
         raise ExecutionError(problem, "do not trust this endpoint") from error
+    if not outcomes:
+        raise ExecutionError("an answer without any outcome came back")
+    return outcomes
 
 
 def require_same_program(theirs: dict[str, str]) -> None:

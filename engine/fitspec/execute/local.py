@@ -14,6 +14,9 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 
+from fitspec.errors import FitspecError
+from fitspec.execute.pool import Habits, explain
+
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """The matrices are small: one thread a worker is fastest, and workers do not fight for cores. What
 the user sets wins."""
@@ -53,6 +56,15 @@ class LocalPool:
     """
 
     workers: int
+
+    @property
+    def habits(self) -> Habits:
+        """A chunk costs a millisecond to send, and is lost as a whole with its worker."""
+        return Habits(seconds=0.2, at_least=0.0, max_bytes=None, compression=0, isolate=True)
+
+    def explain(self, error: BaseException) -> FitspecError:
+        """What a future's exception means."""
+        return explain(error)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Executor]:

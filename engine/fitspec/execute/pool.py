@@ -45,14 +45,36 @@ class Habits:
     Attributes:
         seconds: of work that a chunk should hold.
         in_flight: chunks submitted per worker at a time; None: all at once.
+        at_least: seconds, also where fewer would share the rest among all workers.
         max_bytes: of a payload or an answer; None: no limit worth minding.
         compression: zlib's level for what is sent; 0 where it goes nowhere.
+        isolate: a chunk that kills its worker breaks the executor for all others, too, so that
+            those in flight must be tried one by one.
     """
 
     seconds: float = 10.0
+    at_least: float = 0.5
     in_flight: int | None = 2
     max_bytes: int | None = 4_000_000
     compression: int = 6
+    isolate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What is under way.
+
+    Attributes:
+        waiting: points not submitted yet.
+        in_flight: chunks submitted and not answered.
+        workers: how many have answered.
+        resent: chunks that did not come back and were sent again.
+    """
+
+    waiting: int
+    in_flight: int
+    workers: int
+    resent: int
 
 
 class Pool(Protocol):

@@ -413,7 +413,8 @@ from fitspec.worker import payload, run_chunk, unpack
 order = json.load(sys.stdin)
 order["patch"] = order["patch"].encode()
 background = order.pop("background").encode()
-print(json.loads(unpack(run_chunk(payload(background, [order]))["outcomes"][0]))["tests"][0]["CLs_obs"])
+[outcome] = run_chunk(payload(background, [order]))["outcomes"]
+print(json.loads(unpack(outcome))["tests"][0]["CLs_obs"])
 """
 
 
