@@ -6,11 +6,12 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loopback.processes import command_of, descendants, running, until
+from loopback.processes import command_of, descendants, kill, running, until, with_variable
 from loopback.service import Service
 
 CONFIG = """\
@@ -31,6 +32,7 @@ engine:
   heartbeat_threshold: 10
   job_status_kwargs:
     strategy: none
+    strategy_period: 0.5
   provider:
     type: LocalProvider
     init_blocks: 1
@@ -61,6 +63,7 @@ class Daemon:
     folder: Path
     id: str | None = None
     _running: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _strays: list[int] = field(default_factory=list)
     pid: int = 0
 
     def start(self) -> None:
@@ -82,22 +85,27 @@ class Daemon:
     def kill(self) -> None:
         """The daemon, the user's endpoint process and its workers, by SIGKILL."""
         self._running.close()
+        kill(self._strays)
+        self._strays.clear()
+        while left := self.pids():
+            kill(left)
         (self.folder / "loopback" / "endpoint.json").unlink(missing_ok=True)
         for pid_file in self.folder.glob("*/daemon.pid"):
             pid_file.unlink()
 
-    stop = kill
+    def pids(self) -> list[int]:
+        """All its processes: workers are nobody's children."""
+        return with_variable("GLOBUS_COMPUTE_USER_DIR", str(self.folder))
 
-    def user_process(self) -> int | None:
-        """Process id of the user's endpoint process; None while there is none."""
-        return self._find("_start-user-endpoint")[:1].pop() if self._find("_start-user") else None
+    def kill_user_process(self) -> None:
+        """The process that takes tasks and sends results, by SIGKILL; its workers are orphans."""
+        [pid] = self.user_process()
+        self._strays += descendants(pid)
+        os.kill(pid, signal.SIGKILL)
 
-    def workers(self) -> list[int]:
-        """Process ids of the workers."""
-        return self._find("process_worker_pool")[1:]
-
-    def _find(self, words: str) -> list[int]:
-        return [pid for pid in descendants(self.pid) if words in command_of(pid)]
+    def user_process(self) -> list[int]:
+        """Process id of the user's endpoint process; empty while there is none."""
+        return [pid for pid in descendants(self.pid) if "uep." in command_of(pid)]
 
     def environment(self) -> dict[str, str]:
         """What daemon, user endpoint and workers get; nothing of the tests' own."""

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 
@@ -56,12 +56,27 @@ def command_of(pid: int) -> str:
     return ""
 
 
-def kill_tree(process: subprocess.Popen[bytes]) -> None:
-    """End a process and everything that it has started, at once."""
-    pids = [process.pid, *descendants(process.pid)]
+def with_variable(name: str, value: str) -> list[int]:
+    """Processes that have a variable in their environment: also those whose parents are gone."""
+    found = []
+    entry = f"{name}={value}".encode()
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if entry in environment.read_bytes().split(b"\0"):
+                found.append(int(environment.parent.name))
+    return sorted(found)
+
+
+def kill(pids: Iterable[int]) -> None:
+    """By SIGKILL; those that are gone already are no trouble."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def kill_tree(process: subprocess.Popen[bytes]) -> None:
+    """End a process and everything that it has started, at once."""
+    kill([process.pid, *descendants(process.pid)])
     process.wait()
 
 

@@ -1,0 +1,172 @@
+"""The Globus Compute SDK, kept to what fitspec needs of it and told to trust nobody.
+
+Imported by :mod:`fitspec.execute.globus` when work is sent, for importing the SDK takes a second
+and starts a thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from typing import Any, TypeVar
+from uuid import UUID
+
+from globus_compute_sdk import Client
+from globus_compute_sdk import Executor as ComputeExecutor
+from globus_compute_sdk.errors import DeserializationError
+from globus_compute_sdk.sdk import executor as sdk
+from globus_compute_sdk.sdk.batch import Batch
+from globus_compute_sdk.serialize import ComputeSerializer, JSONData
+from globus_sdk import GlobusError
+
+Result = TypeVar("Result")
+
+MAX_SUBMISSION = 4_000_000
+"""Bytes of one request; the service's documentation puts 5 MB on a submission, all its tasks
+together, which the SDK does not mind."""
+
+BURST = 8
+"""Small submissions in as many seconds before the SDK slows down to one a second (its own default
+is one in 4 s); the service takes 20 requests in 10 s."""
+
+PATIENCE = 2.0
+"""Seconds for the SDK's threads to stop when they are told to."""
+
+for _name in ("globus_compute_sdk", "globus_sdk", "pika"):
+    # what it has to say comes as errors; without a handler Python prints it among the progress
+    logging.getLogger(_name).addHandler(logging.NullHandler())
+
+
+class JSONSerializer(ComputeSerializer):
+    """Reads JSON alone.
+
+    The SDK's own list of what may be read must name a strategy for code, and all of these run code
+    of the sender's choosing, wherever a result names them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(strategy_data=JSONData())
+
+    def deserialize(self, payload: str) -> Any:
+        """A result; raises DeserializationError on anything but JSON."""
+        if not payload.startswith(JSONData.identifier):
+            raise DeserializationError("a result that is not JSON was refused")
+        return JSONData().deserialize(payload)
+
+
+class LineClient(Client):
+    """Sends no more at a time than the service takes, and nothing once it is closed."""
+
+    closed = False
+
+    def batch_run(self, endpoint_id: UUID, batch: Batch) -> dict[str, Any]:
+        """Submit tasks, in several requests if need be; the answers are put together."""
+        found: dict[str, list[str]] = defaultdict(list)
+        response: dict[str, Any] = {}
+        for part in _parts(batch):
+            if self.closed:
+                break
+            response = super().batch_run(endpoint_id, part)
+            batch.task_group_id = response["task_group_id"]
+            for function, tasks in response["tasks"].items():
+                found[function].extend(tasks)
+        if self.closed:  # else the SDK would listen for answers that nobody waits for
+            raise RuntimeError("abandoned")
+        return {**response, "tasks": dict(found)}
+
+    def _log_version_mismatch(self, worker_details: dict[str, Any] | None) -> None:
+        """The SDK warns of other versions; fitspec compares what matters itself."""
+
+
+def _parts(batch: Batch) -> Iterator[Batch]:
+    """The same tasks in the same order, each part within the limit if it has more than one."""
+    everything = batch.tasks
+    part: dict[UUID, list[str]] = defaultdict(list)
+    size = 0
+    for function, payloads in everything.items():
+        for payload in payloads:
+            if size and size + len(payload) > MAX_SUBMISSION:
+                batch.tasks = part
+                yield batch
+                part, size = defaultdict(list), 0
+            part[function].append(payload)
+            size += len(payload)
+    batch.tasks = part
+    yield batch
+
+
+class Line(Executor):
+    """An executor on a Globus Compute endpoint.
+
+    What the service refuses shuts the SDK's executor for good. This one takes a new one then, and
+    answers that are on their way still come.
+    """
+
+    def __init__(self, client: LineClient, endpoint: UUID) -> None:
+        self._client = client
+        self._endpoint = endpoint
+        self._functions: dict[Callable[..., Any], str] = {}
+        self._executor = self._new()
+        self._executor.task_group_id = None  # not that of an earlier one, with its lost answers
+
+    def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
+        """A future of the answer, or of the reason why nothing was sent."""
+        try:
+            if fn not in self._functions:
+                self._functions[fn] = self._client.register_function(fn)
+            return self._submit(self._functions[fn], args, kwargs)
+        except (GlobusError, OSError) as error:
+            refused: Future[Result] = Future()
+            refused.set_exception(error)
+            return refused
+
+    def _submit(self, function: str, args: Any, kwargs: Any) -> Future[Any]:
+        future: Future[Any]
+        try:
+            future = self._executor.submit_to_registered_function(function, args, kwargs)
+        except RuntimeError:
+            if self._client.closed:
+                raise
+            group = self._executor.task_group_id
+            self._executor = self._new()
+            self._executor.task_group_id = group
+            future = self._executor.submit_to_registered_function(function, args, kwargs)
+        return future
+
+    def _new(self) -> ComputeExecutor:
+        return ComputeExecutor(
+            self._endpoint,
+            client=self._client,
+            serializer=JSONSerializer(),
+            result_serializers=[JSONData()],
+            api_burst_limit=BURST,
+            api_burst_window_s=BURST,
+        )
+
+    def abandon(self) -> None:
+        """Wait for nothing that is still in flight.
+
+        The SDK would wait for answers, and so would the interpreter's exit. Its threads are told to
+        stop by a daemon, whose own threads keep nobody from leaving.
+        """
+        self._client.closed = True
+        stopper = threading.Thread(target=self._stop, daemon=True)
+        stopper.start()
+        stopper.join(PATIENCE)
+        sdk._REGISTERED_EXECUTORS.pop(id(self._executor), None)
+        sdk._RESULT_WATCHERS.pop(self._executor.task_group_id, None)
+
+    def _stop(self) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._executor._task_submitter.join(PATIENCE / 2)
+        watcher = sdk._RESULT_WATCHERS.pop(self._executor.task_group_id, None)
+        if watcher is None:
+            return
+        connection = watcher._connection
+        watcher.shutdown(wait=False, cancel_futures=True)
+        watcher.join(PATIENCE)
+        if connection is not None and not watcher.is_alive():
+            connection.ioloop.close()  # the SDK leaves its sockets open

@@ -1,0 +1,112 @@
+"""Globus Compute's whole chain on loopback, started once, and the fits that go through it."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from loopback import broker, daemon
+from loopback.broker import Broker
+from loopback.daemon import Daemon
+from loopback.service import Service
+
+from fitspec.collect import collect
+from fitspec.execute import LocalPool, ResultStore, run_fits
+from fitspec.execute.globus import GlobusPool
+from fitspec.outcome import Outcome
+from fitspec.plan import FitTask, make_plan
+from fitspec.sources import Access
+from fitspec.spec import load_spec
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@dataclass
+class Chain:
+    broker: Broker
+    service: Service
+    daemon: Daemon
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """Broker, stand-in service, and the unmodified endpoint daemon with two worker processes."""
+    if reason := broker.missing() or daemon.missing():
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("globus")
+    found = Broker(folder / "broker")
+    try:
+        found.start()
+        found.wait()
+        service = Service(found)
+        service.start()
+        try:
+            endpoint = Daemon(service, folder / "endpoint")
+            try:
+                endpoint.start()
+                yield Chain(found, service, endpoint)
+            finally:
+                endpoint.kill()
+        finally:
+            service.stop()
+    finally:
+        found.stop()
+
+
+@pytest.fixture
+def environment(chain: Chain, tmp_path: Path) -> dict[str, str]:
+    """What a user has who logs in with client credentials."""
+    return {
+        "GLOBUS_COMPUTE_USER_DIR": str(tmp_path / "globus"),
+        "GLOBUS_SDK_SERVICE_URL_AUTH": f"{chain.service.url}/",
+        "GLOBUS_COMPUTE_CLIENT_ID": "99999999-8888-4777-8666-555555555555",
+        "GLOBUS_COMPUTE_CLIENT_SECRET": "secret",
+    }
+
+
+@pytest.fixture
+def service(chain: Chain, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Service:
+    """The stand-in, which the SDK takes for the real one."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    url = chain.service.url
+    monkeypatch.setattr("globus_compute_sdk.sdk.client.get_web_service_url", lambda _=None: url)
+    yield chain.service
+    gc.collect()  # what the SDK forgot goes with the test that may ignore it
+
+
+@pytest.fixture
+def pool(chain: Chain, service: Service) -> GlobusPool:
+    return GlobusPool("loopback", UUID(chain.daemon.id), workers=2)
+
+
+def plan_of_stau(cache: Path) -> list[FitTask]:
+    """The 57 fits of stau."""
+    named = os.environ.get("PUBLISHED_MIRROR") or os.environ.get("FITSPEC_MIRROR")
+    mirror = Path(named or ROOT.parent / "shared" / "data")
+    if not (mirror / "mirror.toml").is_file():
+        pytest.skip(f"no published likelihoods in {mirror}; set FITSPEC_MIRROR")
+    found = collect([load_spec(ROOT / "fitspecs" / "stau.toml")], Access(cache, mirror))
+    return list(make_plan(found).fits.values())
+
+
+@pytest.fixture(scope="session")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> list[FitTask]:
+    return plan_of_stau(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def local(tasks: list[FitTask], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+    """What they give on this machine, by key."""
+    store = ResultStore(tmp_path_factory.mktemp("local"))
+    return {done.key: done.outcome for done in run_fits(tasks, LocalPool(2), store)}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ResultStore:
+    return ResultStore(tmp_path / "results")

@@ -1,0 +1,204 @@
+"""The unmodified SDK and endpoint between here and the workers: numbers, and what is refused."""
+
+from __future__ import annotations
+
+import base64
+import pickle
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from loopback import chunks
+from loopback.processes import free_port
+from loopback.runs import by_key, differing, in_pairs, singly
+
+from fitspec.errors import EndpointError
+from fitspec.execute import run_fits, runner
+from fitspec.execute.globus import GlobusPool
+
+pytestmark = [
+    pytest.mark.globus,
+    # the SDK drops connections without closing them
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+]
+
+
+def test_an_endpoint_gives_the_numbers_of_this_machine(pool, tasks, store, local):
+    found = by_key(run_fits(tasks, pool, store))
+
+    assert sorted(found) == sorted(local)
+    assert {outcome.status for outcome in found.values()} == {"ok"}
+    assert differing(found, local) == []
+    hosts_and_pids = {outcome.worker for outcome in found.values()}
+    assert len(hosts_and_pids) == 2
+    assert hosts_and_pids.isdisjoint(outcome.worker for outcome in local.values())
+
+
+class _Trap:
+    """Writes a file where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_pickle_from_the_endpoint_is_never_loaded(
+    pool, service, tasks, store, tmp_path, monkeypatch
+):
+    sprung = tmp_path / "sprung"
+    trap = base64.encodebytes(pickle.dumps(_Trap(sprung))).decode()
+    forged = f"00\n{trap}"
+    monkeypatch.setattr(service, "forge", lambda result: result.model_copy(update={"data": forged}))
+
+    [outcome] = by_key(run_fits(tasks[:1], pool, store)).values()
+
+    problem = "ExecutionError: endpoint 'loopback' answered with something else than JSON"
+    assert outcome.error.startswith(problem)
+    assert not sprung.exists()
+    pickle.loads(pickle.dumps(_Trap(sprung)))
+    assert sprung.exists()  # the trap works
+
+
+def test_nor_is_source_code(pool, service, tasks, store, tmp_path, monkeypatch):
+    """The SDK's list of what may be read needs a strategy for code; all of them run it."""
+    sprung = tmp_path / "sprung"
+    forged = f"st\nf:def f(): pass\nopen({str(sprung)!r}, 'w')"
+    monkeypatch.setattr(service, "forge", lambda result: result.model_copy(update={"data": forged}))
+
+    [outcome] = by_key(run_fits(tasks[:1], pool, store)).values()
+
+    assert "something else than JSON" in outcome.error
+    assert not sprung.exists()
+
+
+def test_an_answer_that_is_too_large_is_asked_for_in_halves(pool, tasks, store, local, monkeypatch):
+    monkeypatch.setattr(runner, "run_chunk", chunks.answer_too_much)
+    watched = in_pairs(pool)
+
+    found = by_key(run_fits(tasks[:4], watched, store))
+
+    assert differing(found, local) == []
+    assert {type(error).__name__ for error in watched.explained} == {"TooLargeError"}
+
+
+def test_submissions_keep_to_what_the_service_takes(
+    pool, service, tasks, store, local, monkeypatch
+):
+    monkeypatch.setattr("fitspec.execute.globus_line.MAX_SUBMISSION", 150_000)
+    before = len(service.submissions)
+
+    found = by_key(run_fits(tasks[:6], singly(replace(pool, workers=6)), store))
+
+    assert differing(found, local) == []
+    assert len(service.submissions) - before >= 2
+    assert max(service.submissions[before:]) < 170_000
+
+
+def test_a_refused_submission_is_sent_in_halves_and_the_executor_renewed(
+    pool, service, tasks, store, local, monkeypatch
+):
+    monkeypatch.setattr("loopback.service.MAX_SUBMISSION", 80_000)
+    watched = in_pairs(pool)
+
+    found = by_key(run_fits(tasks[:8], watched, store))
+
+    assert differing(found, local) == []
+    assert {type(error).__name__ for error in watched.explained} == {"TooLargeError"}
+    assert watched.opened == 1
+
+
+def test_workers_of_another_version_refuse_with_both_versions(pool, tasks, store, monkeypatch):
+    monkeypatch.setattr(runner, "run_chunk", chunks.of_another_version)
+
+    found = by_key(run_fits(tasks[:3], pool, store))
+
+    assert len(found) == 3
+    for outcome in found.values():
+        assert outcome.error.startswith("ExecutionError: submitted by fitspec 0.")
+        assert "but the worker has fitspec 99.0 on Python 3." in outcome.error
+    assert store.size() == (0, 0)
+
+
+def test_an_endpoint_without_fitspec_is_given_up(pool, tasks, store, monkeypatch):
+    monkeypatch.setattr(runner, "run_chunk", chunks.without_fitspec)
+
+    with pytest.raises(EndpointError, match=r"No module named 'fitspec'; install the same fitspec"):
+        by_key(run_fits(tasks, pool, store))
+
+
+def test_a_wrong_uuid_is_told_at_once(pool, tasks, store):
+    wrong = replace(pool, id=uuid4())
+    start = time.monotonic()
+
+    with pytest.raises(EndpointError, match=f"knows no endpoint 'loopback' .{wrong.id}"):
+        by_key(run_fits(tasks, wrong, store))
+
+    assert time.monotonic() - start < 5
+
+
+def test_no_network_is_told_at_once(pool, tasks, store, monkeypatch):
+    nobody = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setattr("globus_compute_sdk.sdk.client.get_web_service_url", lambda _=None: nobody)
+    start = time.monotonic()
+
+    with pytest.raises(EndpointError, match=r"cannot be reached: .*check the network"):
+        by_key(run_fits(tasks, pool, store))
+
+    assert time.monotonic() - start < 5
+
+
+def test_who_is_not_authorised_is_told_at_once(pool, service, tasks, store, monkeypatch):
+    monkeypatch.setattr(service, "revoked", True)
+
+    with pytest.raises(EndpointError, match="not authorised to use endpoint 'loopback'"):
+        by_key(run_fits(tasks, pool, store))
+
+
+def test_an_endpoint_that_is_offline_is_told_at_once(service, tasks, store):
+    stopped = service.register_endpoint(None)["endpoint_id"]
+    service.endpoints[stopped] = 0.0
+
+    with pytest.raises(EndpointError, match=r"endpoint 'sleepy' \(.*\) is offline; globus-compute"):
+        by_key(run_fits(tasks, GlobusPool("sleepy", UUID(stopped)), store))
+
+
+def test_without_a_login_or_a_terminal_nobody_waits(pool, tasks, store, monkeypatch):
+    monkeypatch.delenv("GLOBUS_COMPUTE_CLIENT_ID")
+    monkeypatch.delenv("GLOBUS_COMPUTE_CLIENT_SECRET")
+    start = time.monotonic()
+
+    with pytest.raises(EndpointError, match=r"not logged in to Globus.*; log in once with"):
+        by_key(run_fits(tasks, pool, store))
+
+    assert time.monotonic() - start < 5
+
+
+LEAVE = """\
+import sys, time
+from uuid import UUID
+import globus_compute_sdk.sdk.client as client
+client.get_web_service_url = lambda _=None: sys.argv[1]
+from fitspec.execute.globus import GlobusPool
+
+with GlobusPool("loopback", UUID(sys.argv[2])).open() as executor:
+    future = executor.submit(time.sleep, 3)
+    while getattr(future, "task_id", None) is None:
+        time.sleep(0.05)
+    time.sleep(0.5)
+print(time.time())
+"""
+
+
+def test_what_is_in_flight_keeps_nobody_from_leaving(chain, service, environment):
+    command = [sys.executable, "-c", LEAVE, service.url, chain.daemon.id]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+
+    assert time.time() - float(done.stdout) < 2
+    assert done.stderr == ""

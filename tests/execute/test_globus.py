@@ -1,0 +1,163 @@
+"""Globus Compute without its service: settings, what errors mean, and what is never read."""
+
+from __future__ import annotations
+
+import base64
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from fitspec.errors import (
+    EndpointError,
+    ExecutionError,
+    MissingExtraError,
+    TooLargeError,
+    UsageError,
+    WorkerLostError,
+)
+from fitspec.execute.globus import GlobusPool
+from fitspec.execute.pool import Endpoint
+
+pytest.importorskip("globus_compute_sdk", reason="pip install 'fitspec[globus]'")
+
+ID = "8d9e1b42-e0b2-4cd9-a72b-c02b088004ad"
+
+
+@pytest.fixture
+def pool() -> GlobusPool:
+    return GlobusPool("river", UUID(ID))
+
+
+def test_an_endpoints_settings(pool):
+    found = GlobusPool.of(Endpoint("globus-compute", "river", id=ID))
+
+    assert found == pool
+    assert found.workers == 8
+    assert GlobusPool.of(Endpoint("globus-compute", "river", id=ID, workers=64)).workers == 64
+
+
+@pytest.mark.parametrize(
+    ("id", "problem"), [(None, "id is missing"), ("river", "id 'river' is no UUID")]
+)
+def test_an_endpoint_needs_its_uuid(id, problem):
+    with pytest.raises(UsageError, match=f"endpoint 'river': {problem}; .*-endpoint list"):
+        GlobusPool.of(Endpoint("globus-compute", "river", id=id))
+
+
+def test_the_sdk_is_imported_when_it_is_needed():
+    code = (
+        "import sys, fitspec.execute.globus as g; from uuid import UUID; g.GlobusPool('river',"
+        f" UUID('{ID}')).habits; assert not any('globus_' in m for m in sys.modules if 'fitspec'"
+        " not in m)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_the_sdk_the_extra_is_named(pool, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fitspec.execute.globus_line", None)
+
+    with pytest.raises(MissingExtraError, match=r"pip install 'fitspec\[globus\]'"), pool.open():
+        pass
+
+
+def failed(text: str) -> Exception:
+    from globus_compute_sdk.errors import TaskExecutionFailed
+
+    return TaskExecutionFailed(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "message"),
+    [
+        ("parsl.executors.high_throughput.errors.WorkerLost: Task failure due to loss of worker 1",
+         WorkerLostError, "a worker of the endpoint died"),
+        ("parsl.executors.high_throughput.errors.ManagerLost: Task failure due to loss of manager",
+         WorkerLostError, "a worker of the endpoint died"),
+        ("globus_compute_sdk.errors.error_types.MaxResultSizeExceeded: Task result of 11000000B",
+         TooLargeError, "so large an answer"),
+        ("Traceback\nModuleNotFoundError: No module named 'fitspec'",
+         EndpointError, "cannot run fitspec: ModuleNotFoundError: No module named 'fitspec'; inst"),
+        ("Traceback\nImportError: libgfortran.so.5: cannot open shared object file",
+         EndpointError, "'river' cannot run fitspec: ImportError: libgfortran.so.5"),
+        ("Function 7 not permitted on endpoint 8", EndpointError, "ask its owner to allow it"),
+        ("Traceback\nOSError: [Errno 28] No space left on device",
+         WorkerLostError, r"the endpoint failed: OSError: \[Errno 28\] No space left"),
+        ("", WorkerLostError, "no reason given"),
+    ],
+)  # fmt: skip
+def test_what_a_failure_there_means(pool, text, kind, message):
+    error = pool.explain(failed(text))
+
+    assert type(error) is kind
+    with pytest.raises(kind, match=message):
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "message"),
+    [
+        (413, TooLargeError, "does not take so much at once: HTTP 413, why"),
+        (404, EndpointError, f"knows no endpoint 'river' .{ID}.: HTTP 404, why"),
+        (401, EndpointError, "not authorised to use endpoint 'river'"),
+        (403, EndpointError, "not authorised to use endpoint 'river'"),
+        (503, WorkerLostError, "out of order: HTTP 503, why"),
+        (422, EndpointError, "refuses work for endpoint 'river' .*: HTTP 422, why"),
+    ],
+)
+def test_what_the_services_refusal_means(pool, status, kind, message):
+    import requests
+    from globus_sdk import GlobusAPIError
+
+    response = requests.Response()
+    response.status_code = status
+    response.headers["Content-Type"] = "application/json"
+    response._content = json.dumps({"code": "X", "message": "why"}).encode()
+    response.request = requests.Request("POST", "https://example.org").prepare()
+
+    error = pool.explain(GlobusAPIError(response))
+
+    assert type(error) is kind
+    with pytest.raises(kind, match=message):
+        raise error
+
+
+def test_what_is_not_known_is_lost(pool):
+    error = pool.explain(RuntimeError("SDK thread quit unexpectedly."))
+
+    assert type(error) is WorkerLostError
+
+
+class _Trap:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_nothing_but_json_is_read(tmp_path, pool):
+    from globus_compute_sdk.errors import DeserializationError
+    from globus_compute_sdk.serialize.base import SerializationStrategy
+
+    from fitspec.execute.globus_line import JSONSerializer
+
+    sprung = tmp_path / "sprung"
+    trap = base64.encodebytes(pickle.dumps(_Trap(sprung))).decode()
+    known = set(SerializationStrategy._CACHE) - {"11\n"}
+
+    for header in sorted(known):
+        for content in (trap, f"f:def f(): pass\nopen({str(sprung)!r}, 'w')", f"00\n:{trap}"):
+            with pytest.raises(DeserializationError):
+                JSONSerializer().deserialize(header + content)
+
+    assert len(known) >= 9
+    assert not sprung.exists()
+    assert JSONSerializer().deserialize('11\n{"a": [1.5]}') == {"a": [1.5]}
+    refused = Exception("Malformed or unexpected data structure")
+    refused.__cause__ = DeserializationError("refused")
+    assert type(pool.explain(refused)) is ExecutionError

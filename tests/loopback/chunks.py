@@ -1,0 +1,56 @@
+"""What workers of the loopback endpoint run in place of run_chunk: real fits, and misfortunes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import orjson
+
+import fitspec
+from fitspec.worker import run_chunk, unpack
+
+
+def names(chunk):
+    return [point["patch_name"] for point in orjson.loads(unpack(chunk["points"]))]
+
+
+def slowly(chunk):
+    """Time for something to happen."""
+    time.sleep(0.3)
+    return run_chunk(chunk)
+
+
+def poison(chunk):
+    if "DS_200_1_Staus" in names(chunk):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return run_chunk(chunk)
+
+
+def hang_once(chunk):
+    """Not even the worker's own clock ends it; the next try goes well."""
+    mark = Path(os.environ["GLOBUS_COMPUTE_USER_DIR"]) / "hung"
+    if "DS_200_1_Staus" in names(chunk) and not mark.exists():
+        mark.touch()
+        time.sleep(15)
+    return run_chunk(chunk)
+
+
+def answer_too_much(chunk):
+    if len(names(chunk)) > 1:
+        return {"rubbish": "x" * 11_000_000}
+    return run_chunk(chunk)
+
+
+def of_another_version(chunk):
+    fitspec.__version__, ours = "99.0", fitspec.__version__
+    try:
+        return run_chunk(chunk)
+    finally:
+        fitspec.__version__ = ours
+
+
+def without_fitspec(chunk):
+    raise ModuleNotFoundError("No module named 'fitspec'")
