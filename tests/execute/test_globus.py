@@ -42,11 +42,11 @@ def test_an_endpoints_settings(pool):
 
 
 @pytest.mark.parametrize(
-    ("id", "problem"), [(None, "id is missing"), ("river", "id 'river' is no UUID")]
+    ("uuid", "problem"), [(None, "id is missing"), ("river", "id 'river' is no UUID")]
 )
-def test_an_endpoint_needs_its_uuid(id, problem):
+def test_an_endpoint_needs_its_uuid(uuid, problem):
     with pytest.raises(UsageError, match=f"endpoint 'river': {problem}; .*-endpoint list"):
-        GlobusPool.of(Endpoint("globus-compute", "river", id=id))
+        GlobusPool.of(Endpoint("globus-compute", "river", id=uuid))
 
 
 def test_the_sdk_is_imported_when_it_is_needed():

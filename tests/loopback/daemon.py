@@ -71,14 +71,15 @@ class Daemon:
         self._configure()
         # the daemon knows the service as localhost:5000, which may be taken: it goes by a proxy
         environment = self.environment() | {"http_proxy": self.service.url}
-        command = [PROGRAM, "start", "loopback"]
-        log = self.folder / "daemon.log"
         program = shutil.which(PROGRAM, path=_programs())
+        log = self.folder / "daemon.log"
+        before = self.service.registrations
         process = self._running.enter_context(
-            running([str(program), *command[1:]], environment, log)
+            running([str(program), "start", "loopback"], environment, log)
         )
         self.pid = process.pid
         registered = self.folder / "loopback" / "endpoint.json"
+        until(lambda: self.service.registrations > before, f"{PROGRAM}, see {log}")
         until(registered.exists, f"{PROGRAM}, see {log}")
         self.id = json.loads(registered.read_text())["endpoint_id"]
 
@@ -89,7 +90,6 @@ class Daemon:
         self._strays.clear()
         while left := self.pids():
             kill(left)
-        (self.folder / "loopback" / "endpoint.json").unlink(missing_ok=True)
         for pid_file in self.folder.glob("*/daemon.pid"):
             pid_file.unlink()
 

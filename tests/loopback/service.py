@@ -53,6 +53,7 @@ class Service:
     """Task group of every task."""
     endpoints: dict[str, float] = field(default_factory=dict)
     """When every endpoint was last heard of, and 0.0 where it said goodbye."""
+    registrations: int = 0
     revoked: bool = False
     """Nobody is authorised."""
     submissions: list[int] = field(default_factory=list)
@@ -109,11 +110,17 @@ class Service:
             self._declare(channel, f"{COMMANDS}.{endpoint}")
             self._declare(channel, f"{TASKS}.{endpoint}")
         self.endpoints[endpoint] = time.monotonic()
+        self.registrations += 1
         return {
             "endpoint_id": endpoint,
             "command_queue_info": self._consumed(f"{COMMANDS}.{endpoint}"),
             "heartbeat_queue_info": self._published(HEARTBEATS),
         }
+
+    def start_user_process(self, endpoint: str) -> None:
+        """What a submission would do, without one."""
+        with self.broker.channel() as channel:
+            self._command(channel, endpoint, {})
 
     def status(self, endpoint: str) -> Json:
         heard = self._known(endpoint)

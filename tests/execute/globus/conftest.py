@@ -49,6 +49,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
             endpoint = Daemon(service, folder / "endpoint")
             try:
                 endpoint.start()
+                service.start_user_process(endpoint.id)  # takes 10 s, beside what else there is
                 yield Chain(found, service, endpoint)
             finally:
                 endpoint.kill()

@@ -33,7 +33,7 @@ def disturbed(
 ):
     """A run in which something happens once a number of outcomes have come."""
     found = []
-    for computed in run_fits(tasks, pool, store, Patience(deadline=5.0)):
+    for computed in run_fits(tasks, pool, store, Patience(deadline=4.0, queue=60.0)):
         found.append(computed)
         if len(found) == after:
             disturb(computed)
@@ -73,9 +73,9 @@ def test_a_point_that_kills_its_worker_every_time_is_one_error(
 def test_an_answer_that_never_comes_is_given_up(chain, pool, tasks, store, local, monkeypatch):
     monkeypatch.setattr(runner, "run_chunk", chunks.hang_once)
     monkeypatch.setattr(runner, "GRACE", 3.0)
-    watched = in_pairs(pool)
+    watched = singly(pool)
 
-    found = by_key(run_fits(tasks[11:14], watched, store, Patience(deadline=2.0)))
+    found = by_key(run_fits(tasks[11:14], watched, store, Patience(deadline=2.0, queue=60.0)))
 
     assert (chain.daemon.folder / "hung").exists()
     assert len(found) == 3
@@ -90,7 +90,7 @@ def test_the_users_endpoint_process_is_killed(chain, pool, tasks, store, local):
 
     assert len(found) == 12
     assert differing(found, local) == []
-    assert watched.opened == 2
+    assert watched.opened > 1
 
 
 def test_the_daemon_is_killed_and_started_again(chain, pool, tasks, store, local):
