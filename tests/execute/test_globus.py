@@ -7,8 +7,8 @@ import json
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 
@@ -20,49 +20,49 @@ from fitspec.errors import (
     UsageError,
     WorkerLostError,
 )
+from fitspec.execute.endpoints import pool_of
 from fitspec.execute.globus import GlobusPool
 from fitspec.execute.pool import Endpoint
 
 pytest.importorskip("globus_compute_sdk", reason="pip install 'fitspec[globus]'")
 
-ID = "8d9e1b42-e0b2-4cd9-a72b-c02b088004ad"
+RIVER = Endpoint("globus-compute", "river", id="8d9e1b42-e0b2-4cd9-a72b-c02b088004ad")
+ID = RIVER.id
 
 
 @pytest.fixture
 def pool() -> GlobusPool:
-    return GlobusPool("river", UUID(ID))
+    return GlobusPool(RIVER)
 
 
 def test_an_endpoints_settings(pool):
-    found = GlobusPool.of(Endpoint("globus-compute", "river", id=ID))
+    assert pool_of(RIVER) == pool
+    assert pool.workers == 8
+    assert GlobusPool(replace(RIVER, workers=64)).workers == 64
+    assert pool.habits.in_flight is None
+    assert pool.habits.max_bytes < 4_000_000
 
-    assert found == pool
-    assert found.workers == 8
-    assert GlobusPool.of(Endpoint("globus-compute", "river", id=ID, workers=64)).workers == 64
 
-
-@pytest.mark.parametrize(
-    ("uuid", "problem"), [(None, "id is missing"), ("river", "id 'river' is no UUID")]
-)
-def test_an_endpoint_needs_its_uuid(uuid, problem):
-    with pytest.raises(UsageError, match=f"endpoint 'river': {problem}; .*-endpoint list"):
-        GlobusPool.of(Endpoint("globus-compute", "river", id=uuid))
+@pytest.mark.parametrize("uuid", [None, "river"])
+def test_an_endpoint_needs_its_uuid(uuid):
+    with pytest.raises(UsageError, match=r"endpoint 'river': id '.*' is no UUID; .*-endpoint list"):
+        GlobusPool(replace(RIVER, id=uuid))
 
 
 def test_the_sdk_is_imported_when_it_is_needed():
     code = (
-        "import sys, fitspec.execute.globus as g; from uuid import UUID; g.GlobusPool('river',"
-        f" UUID('{ID}')).habits; assert not any('globus_' in m for m in sys.modules if 'fitspec'"
-        " not in m)"
+        "import sys; from fitspec.execute.globus import GlobusPool; from fitspec.execute.pool"
+        f" import Endpoint; GlobusPool(Endpoint('globus-compute', 'river', id='{ID}')).habits;"
+        " assert not {'globus_sdk', 'globus_compute_sdk', 'pika'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_without_the_sdk_the_extra_is_named(pool, monkeypatch):
-    monkeypatch.setitem(sys.modules, "fitspec.execute.globus_line", None)
+def test_without_the_sdk_the_extra_is_named(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
 
-    with pytest.raises(MissingExtraError, match=r"pip install 'fitspec\[globus\]'"), pool.open():
-        pass
+    with pytest.raises(MissingExtraError, match=r"pip install 'fitspec\[globus\]'"):
+        GlobusPool(RIVER)
 
 
 def failed(text: str) -> Exception:

@@ -7,6 +7,7 @@ be installed there, in the very version that is here.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import sys
 import threading
 from collections.abc import Iterator
@@ -51,29 +52,40 @@ class GlobusPool:
     """Opens executors on a Globus Compute endpoint.
 
     Attributes:
-        name: what the user calls the endpoint.
-        id: its UUID.
-        workers: chunks that can be at work at a time, as far as is known.
+        endpoint: its ``id`` is the UUID; ``workers`` is how many chunks can be at work at a time.
+
+    Raises:
+        UsageError: the endpoint has no UUID.
+        MissingExtraError: the SDK is not installed.
     """
 
-    name: str
-    id: UUID
-    workers: int = WORKERS
+    endpoint: Endpoint
     _known: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
 
-    @classmethod
-    def of(cls, endpoint: Endpoint) -> GlobusPool:
-        """The pool of an endpoint; raises UsageError where it has no UUID."""
+    def __post_init__(self) -> None:
+        if importlib.util.find_spec("globus_compute_sdk") is None:
+            raise MissingExtraError("globus-compute-sdk", "globus")
         remedy = "give the UUID that globus-compute-endpoint list shows as its id"
-        if endpoint.id is None:
-            raise UsageError(f"endpoint {endpoint.name!r}: id is missing", remedy)
         try:
-            uuid = UUID(endpoint.id)
+            UUID(self.endpoint.id or "")
         except ValueError:
-            raise UsageError(
-                f"endpoint {endpoint.name!r}: id {endpoint.id!r} is no UUID", remedy
-            ) from None
-        return cls(endpoint.name, uuid, endpoint.workers or WORKERS)
+            problem = f"endpoint {self.name!r}: id {self.endpoint.id or ''!r} is no UUID"
+            raise UsageError(problem, remedy) from None
+
+    @property
+    def name(self) -> str:
+        """What the user calls the endpoint."""
+        return self.endpoint.name
+
+    @property
+    def id(self) -> UUID:
+        """What the service calls it."""
+        return UUID(self.endpoint.id or "")
+
+    @property
+    def workers(self) -> int:
+        """Chunks that can be at work at a time, as far as is known."""
+        return self.endpoint.workers or WORKERS
 
     @property
     def habits(self) -> Habits:
@@ -89,12 +101,9 @@ class GlobusPool:
             EndpointError: the service cannot be reached, or does not know the user or the
                 endpoint; or the endpoint is offline when the first executor is opened. Later
                 ones rely on the service, which keeps tasks for an endpoint that comes back.
-            MissingExtraError: without the SDK.
         """
-        try:
-            from fitspec.execute.globus_line import Line
-        except ImportError as error:
-            raise MissingExtraError("globus-compute-sdk", "globus") from error
+        from fitspec.execute.globus_line import Line
+
         client = self._client()
         if not self._known.is_set():
             self._require_online(client)

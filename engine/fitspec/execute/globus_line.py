@@ -6,9 +6,10 @@ and starts a thread.
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
@@ -20,13 +21,18 @@ from globus_compute_sdk.errors import DeserializationError
 from globus_compute_sdk.sdk import executor as sdk
 from globus_compute_sdk.sdk.batch import Batch
 from globus_compute_sdk.serialize import ComputeSerializer, JSONData
-from globus_sdk import GlobusError
+from globus_sdk import GlobusAPIError, GlobusError
+
+from fitspec.errors import TooLargeError
 
 Result = TypeVar("Result")
 
 MAX_SUBMISSION = 4_000_000
 """Bytes of one request; the service's documentation puts 5 MB on a submission, all its tasks
 together, which the SDK does not mind."""
+
+TOO_LARGE = 413
+"""HTTP's status for a request that is."""
 
 BURST = 8
 """Small submissions in as many seconds before the SDK slows down to one a second (its own default
@@ -66,13 +72,23 @@ class LineClient(Client):
         """Submit tasks, in several requests if need be; the answers are put together."""
         found: dict[str, list[str]] = defaultdict(list)
         response: dict[str, Any] = {}
-        for part in _parts(batch):
-            if self.closed:
-                break
-            response = super().batch_run(endpoint_id, part)
+        waiting = deque(_parts(batch))
+        while waiting and not self.closed:
+            part = waiting.popleft()
+            batch.tasks = defaultdict(list)
+            for function, content in part:
+                batch.tasks[function].append(content)
+            try:
+                response = super().batch_run(endpoint_id, batch)
+            except GlobusAPIError as refused:
+                if refused.http_status != TOO_LARGE or len(part) == 1:
+                    raise
+                half = len(part) // 2
+                waiting.extendleft([part[half:], part[:half]])
+                continue
             batch.task_group_id = response["task_group_id"]
-            for function, tasks in response["tasks"].items():
-                found[function].extend(tasks)
+            for name, tasks in response["tasks"].items():
+                found[name].extend(tasks)
         if self.closed:  # else the SDK would listen for answers that nobody waits for
             raise RuntimeError("abandoned")
         return {**response, "tasks": dict(found)}
@@ -81,21 +97,18 @@ class LineClient(Client):
         """The SDK warns of other versions; fitspec compares what matters itself."""
 
 
-def _parts(batch: Batch) -> Iterator[Batch]:
-    """The same tasks in the same order, each part within the limit if it has more than one."""
-    everything = batch.tasks
-    part: dict[UUID, list[str]] = defaultdict(list)
+def _parts(batch: Batch) -> Iterator[list[tuple[UUID, str]]]:
+    """A batch's tasks in their order, in parts within the limit."""
+    part: list[tuple[UUID, str]] = []
     size = 0
-    for function, payloads in everything.items():
-        for payload in payloads:
-            if size and size + len(payload) > MAX_SUBMISSION:
-                batch.tasks = part
-                yield batch
-                part, size = defaultdict(list), 0
-            part[function].append(payload)
-            size += len(payload)
-    batch.tasks = part
-    yield batch
+    for function, contents in batch.tasks.items():
+        for content in contents:
+            if part and size + len(content) > MAX_SUBMISSION:
+                yield part
+                part, size = [], 0
+            part.append((function, content))
+            size += len(content)
+    yield part
 
 
 class Line(Executor):
@@ -114,14 +127,15 @@ class Line(Executor):
 
     def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
         """A future of the answer, or of the reason why nothing was sent."""
+        size = len(json.dumps(args))
+        if size > MAX_SUBMISSION:  # it would be refused, and all that are submitted with it
+            return _failed(TooLargeError(f"{size / 1e6:.1f} MB are more than the service takes"))
         try:
             if fn not in self._functions:
                 self._functions[fn] = self._client.register_function(fn)
             return self._submit(self._functions[fn], args, kwargs)
         except (GlobusError, OSError) as error:
-            refused: Future[Result] = Future()
-            refused.set_exception(error)
-            return refused
+            return _failed(error)
 
     def _submit(self, function: str, args: Any, kwargs: Any) -> Future[Any]:
         future: Future[Any]
@@ -170,3 +184,9 @@ class Line(Executor):
         watcher.join(PATIENCE)
         if connection is not None and not watcher.is_alive():
             connection.ioloop.close()  # the SDK leaves its sockets open
+
+
+def _failed(error: Exception) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_exception(error)
+    return future

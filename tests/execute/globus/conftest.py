@@ -7,16 +7,17 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 from loopback import broker, daemon
 from loopback.broker import Broker
 from loopback.daemon import Daemon
+from loopback.runs import pool_at
 from loopback.service import Service
 
+from fitspec.cli import run_command_line
 from fitspec.collect import collect
-from fitspec.execute import LocalPool, ResultStore, run_fits
+from fitspec.execute import ResultStore
 from fitspec.execute.globus import GlobusPool
 from fitspec.outcome import Outcome
 from fitspec.plan import FitTask, make_plan
@@ -83,16 +84,26 @@ def service(chain: Chain, environment: dict[str, str], monkeypatch: pytest.Monke
 
 @pytest.fixture
 def pool(chain: Chain, service: Service) -> GlobusPool:
-    return GlobusPool("loopback", UUID(chain.daemon.id), workers=2)
+    return pool_at(chain.daemon.id)
+
+
+def mirror() -> Path:
+    named = os.environ.get("PUBLISHED_MIRROR") or os.environ.get("FITSPEC_MIRROR")
+    folder = Path(named or ROOT.parent / "shared" / "data")
+    if not (folder / "mirror.toml").is_file():
+        pytest.skip(f"no published likelihoods in {folder}; set FITSPEC_MIRROR")
+    return folder
+
+
+def run_stau(results: Path, *options: str) -> int:
+    """``fitspec run fitspecs/stau.toml`` in this process; returns its exit code."""
+    where = ["--mirror", str(mirror()), "--json", str(results), "-q"]
+    return run_command_line(["run", str(ROOT / "fitspecs" / "stau.toml"), *where, *options])
 
 
 def plan_of_stau(cache: Path) -> list[FitTask]:
     """The 57 fits of stau."""
-    named = os.environ.get("PUBLISHED_MIRROR") or os.environ.get("FITSPEC_MIRROR")
-    mirror = Path(named or ROOT.parent / "shared" / "data")
-    if not (mirror / "mirror.toml").is_file():
-        pytest.skip(f"no published likelihoods in {mirror}; set FITSPEC_MIRROR")
-    found = collect([load_spec(ROOT / "fitspecs" / "stau.toml")], Access(cache, mirror))
+    found = collect([load_spec(ROOT / "fitspecs" / "stau.toml")], Access(cache, mirror()))
     return list(make_plan(found).fits.values())
 
 
@@ -102,10 +113,20 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> list[FitTask]:
 
 
 @pytest.fixture(scope="session")
-def local(tasks: list[FitTask], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
-    """What they give on this machine, by key."""
-    store = ResultStore(tmp_path_factory.mktemp("local"))
-    return {done.key: done.outcome for done in run_fits(tasks, LocalPool(2), store)}
+def local_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """results.json of this machine, beside its cache."""
+    results = tmp_path_factory.mktemp("local") / "results.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FITSPEC_CACHE", str(results.parent))
+        assert run_stau(results, "--endpoint", "local", "-n", "2") == 0
+    return results
+
+
+@pytest.fixture(scope="session")
+def local(tasks: list[FitTask], local_results: Path) -> dict[str, Outcome]:
+    """What this machine makes of the fits, by key."""
+    store = ResultStore(local_results.parent / "results")
+    return {task.key: store.get(task.key) for task in tasks}
 
 
 @pytest.fixture

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import base64
+import json
 import pickle
+import re
+import secrets
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from uuid import UUID, uuid4
+from typing import Any
+from uuid import uuid4
 
 import pytest
+from execute.globus.conftest import run_stau
 from loopback import chunks
 from loopback.processes import free_port
-from loopback.runs import by_key, differing, in_pairs, singly
+from loopback.runs import by_key, differing, flat, in_pairs, pool_at, singly
 
 from fitspec.errors import EndpointError
 from fitspec.execute import run_fits, runner
-from fitspec.execute.globus import GlobusPool
 
 pytestmark = [
     pytest.mark.globus,
@@ -27,15 +31,32 @@ pytestmark = [
 ]
 
 
-def test_an_endpoint_gives_the_numbers_of_this_machine(pool, tasks, store, local):
-    found = by_key(run_fits(tasks, pool, store))
+def points(results: Path) -> dict[str, dict[str, Any]]:
+    """What results.json says of each point; who computed it, and how fast, aside."""
+    found = json.loads(results.read_text())
+    assert found["summary"]["failed"] == found["summary"]["errors"] == 0
+    aside = {"fits", "seconds", "worker", "cached"}
+    return {p["id"]: {k: v for k, v in p.items() if k not in aside} for p in found["points"]}
 
-    assert sorted(found) == sorted(local)
-    assert {outcome.status for outcome in found.values()} == {"ok"}
-    assert differing(found, local) == []
-    hosts_and_pids = {outcome.worker for outcome in found.values()}
-    assert len(hosts_and_pids) == 2
-    assert hosts_and_pids.isdisjoint(outcome.worker for outcome in local.values())
+
+def test_a_run_on_an_endpoint_gives_the_results_of_this_machine(
+    chain, service, pool, local_results, tmp_path, capsys, monkeypatch
+):
+    config = tmp_path / "config.toml"
+    settings = f'kind = "globus-compute"\nid = "{chain.daemon.id}"\nworkers = 2\n'
+    config.write_text(f"[endpoints.loopback]\n{settings}")
+    monkeypatch.setenv("FITSPEC_CONFIG", str(config))
+
+    code = run_stau(tmp_path / "results.json", "--endpoint", "loopback")
+
+    assert code == 0, capsys.readouterr()
+    found, expected = points(tmp_path / "results.json"), points(local_results)
+    assert len(found) == 57
+    (numbers, others), (expected_numbers, expected_others) = flat(found), flat(expected)
+    assert numbers == pytest.approx(expected_numbers, rel=1e-9, abs=1e-9)
+    assert others == expected_others
+    environment = json.loads((tmp_path / "results.json").read_text())["environment"]
+    assert "loopback" in environment["endpoint"]
 
 
 class _Trap:
@@ -93,7 +114,7 @@ def test_submissions_keep_to_what_the_service_takes(
     monkeypatch.setattr("fitspec.execute.globus_line.MAX_SUBMISSION", 150_000)
     before = len(service.submissions)
 
-    found = by_key(run_fits(tasks[:6], singly(replace(pool, workers=6)), store))
+    found = by_key(run_fits(tasks[:6], singly(pool_at(str(pool.id), workers=6)), store))
 
     assert differing(found, local) == []
     assert len(service.submissions) - before >= 2
@@ -111,6 +132,19 @@ def test_a_refused_submission_is_sent_in_halves_and_the_executor_renewed(
     assert differing(found, local) == []
     assert {type(error).__name__ for error in watched.explained} == {"TooLargeError"}
     assert watched.opened == 1
+
+
+def test_a_point_that_no_submission_can_hold_costs_the_others_nothing(
+    pool, tasks, store, local, monkeypatch
+):
+    large = replace(tasks[0], order={**tasks[0].order, "patch": secrets.token_bytes(4_000_000)})
+
+    found = by_key(run_fits([large, *tasks[1:4]], singly(pool), store))
+
+    error = found.pop(large.key).error
+    assert re.fullmatch(r"TooLargeError: \d\.\d MB are more than the service takes", error)
+    assert len(found) == 3
+    assert differing(found, local) == []
 
 
 def test_workers_of_another_version_refuse_with_both_versions(pool, tasks, store, monkeypatch):
@@ -133,7 +167,7 @@ def test_an_endpoint_without_fitspec_is_given_up(pool, tasks, store, monkeypatch
 
 
 def test_a_wrong_uuid_is_told_at_once(pool, tasks, store):
-    wrong = replace(pool, id=uuid4())
+    wrong = pool_at(str(uuid4()))
     start = time.monotonic()
 
     with pytest.raises(EndpointError, match=f"knows no endpoint 'loopback' .{wrong.id}"):
@@ -165,7 +199,7 @@ def test_an_endpoint_that_is_offline_is_told_at_once(service, tasks, store):
     service.endpoints[stopped] = 0.0
 
     with pytest.raises(EndpointError, match=r"endpoint 'sleepy' \(.*\) is offline; globus-compute"):
-        by_key(run_fits(tasks, GlobusPool("sleepy", UUID(stopped)), store))
+        by_key(run_fits(tasks, pool_at(stopped, "sleepy"), store))
 
 
 def test_without_a_login_or_a_terminal_nobody_waits(pool, tasks, store, monkeypatch):
@@ -181,12 +215,11 @@ def test_without_a_login_or_a_terminal_nobody_waits(pool, tasks, store, monkeypa
 
 LEAVE = """\
 import sys, time
-from uuid import UUID
 import globus_compute_sdk.sdk.client as client
 client.get_web_service_url = lambda _=None: sys.argv[1]
-from fitspec.execute.globus import GlobusPool
+from loopback.runs import pool_at
 
-with GlobusPool("loopback", UUID(sys.argv[2])).open() as executor:
+with pool_at(sys.argv[2]).open() as executor:
     future = executor.submit(time.sleep, 3)
     while getattr(future, "task_id", None) is None:
         time.sleep(0.05)

@@ -7,11 +7,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from loopback import chunks
-from loopback.runs import WatchedPool, by_key, differing, in_pairs, singly
+from loopback.runs import WatchedPool, by_key, differing, in_pairs, pool_at, singly
 
 from fitspec.execute import Computed, Patience, ResultStore, run_fits, runner
 
@@ -109,7 +108,7 @@ def test_the_daemon_is_killed_and_started_again(chain, pool, tasks, store, local
 
 
 def test_the_broker_is_killed_and_started_again(chain, pool, tasks, store, local):
-    watched = singly(replace(pool, workers=6))
+    watched = singly(pool_at(chain.daemon.id, workers=6))
 
     def restart(_: Computed) -> None:
         chain.broker.stop()
@@ -124,17 +123,15 @@ def test_the_broker_is_killed_and_started_again(chain, pool, tasks, store, local
 SUBMIT = """\
 import sys
 from pathlib import Path
-from uuid import UUID
 import globus_compute_sdk.sdk.client as client
 client.get_web_service_url = lambda _=None: sys.argv[1]
 from execute.globus.conftest import plan_of_stau
 from fitspec.execute import ResultStore, run_fits, runner
-from fitspec.execute.globus import GlobusPool
 from loopback.chunks import slowly
-from loopback.runs import singly
+from loopback.runs import pool_at, singly
 
 runner.run_chunk = slowly
-pool = singly(GlobusPool("loopback", UUID(sys.argv[2]), workers=2))
+pool = singly(pool_at(sys.argv[2]))
 tasks = plan_of_stau(Path(sys.argv[3]))[:12]
 for computed in run_fits(tasks, pool, ResultStore(Path(sys.argv[4]))):
     print(computed.key, flush=True)
