@@ -10,6 +10,7 @@ import contextlib
 import importlib.util
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -39,6 +40,9 @@ workers an endpoint has, and it may start some only when there is work."""
 
 TIMEOUT = 10.0
 """Seconds for the web service to say that it is there."""
+
+OUTAGE = (5.0, 15.0, 40.0)
+"""Seconds between tries to reach the service again, once it has been of use."""
 
 INSTALL = "install the same fitspec in the environment of the endpoint's workers"
 LOG_IN = (
@@ -104,7 +108,7 @@ class GlobusPool:
         """
         from fitspec.execute.globus_line import Line
 
-        client = self._client()
+        client = self._client_again() if self._known.is_set() else self._client()
         if not self._known.is_set():
             self._require_online(client)
             self._known.set()
@@ -127,6 +131,15 @@ class GlobusPool:
             problem = f"endpoint {self.name!r} answered with something else than JSON"
             return ExecutionError(problem, "do not trust this endpoint")
         return pool.explain(error)
+
+    def _client_again(self) -> LineClient:
+        """The same in the middle of a run, which a short outage should not end."""
+        for pause in OUTAGE:
+            try:
+                return self._client()
+            except EndpointError:
+                time.sleep(pause)
+        return self._client()
 
     def _client(self) -> LineClient:
         """Somebody who is logged in at a service that is there."""

@@ -6,6 +6,7 @@ and starts a thread.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import threading
@@ -123,6 +124,8 @@ class Line(Executor):
         self._endpoint = endpoint
         self._functions: dict[Callable[..., Any], str] = {}
         self._executor = self._new()
+        self._shut = False
+        self._lock = threading.RLock()
         self._executor.task_group_id = None  # not that of an earlier one, with its lost answers
 
     def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
@@ -133,22 +136,46 @@ class Line(Executor):
         try:
             if fn not in self._functions:
                 self._functions[fn] = self._client.register_function(fn)
-            return self._submit(self._functions[fn], args, kwargs)
+            answer: Future[Result] = Future()
+            self._send(answer, self._functions[fn], args, kwargs)
         except (GlobusError, OSError) as error:
             return _failed(error)
+        return answer
 
-    def _submit(self, function: str, args: Any, kwargs: Any) -> Future[Any]:
-        future: Future[Any]
-        try:
-            future = self._executor.submit_to_registered_function(function, args, kwargs)
-        except RuntimeError:
-            if self._client.closed:
-                raise
-            group = self._executor.task_group_id
-            self._executor = self._new()
-            self._executor.task_group_id = group
-            future = self._executor.submit_to_registered_function(function, args, kwargs)
-        return future
+    def _send(self, answer: Future[Any], *call: Any) -> None:
+        with self._lock:
+            if self._shut:
+                self._renew()
+            try:
+                sent = self._executor.submit_to_registered_function(*call)
+            except RuntimeError:
+                if self._client.closed:
+                    raise
+                self._renew()
+                sent = self._executor.submit_to_registered_function(*call)
+            look = functools.partial(self._came, self._executor, answer, call)
+        sent.add_done_callback(look)
+
+    def _came(
+        self, executor: ComputeExecutor, answer: Future[Any], call: Any, sent: Future[Any]
+    ) -> None:
+        if sent.cancelled():  # an executor that shuts cancels what it has not sent yet
+            self._shut |= executor is self._executor
+            if not self._client.closed:
+                self._send(answer, *call)
+        elif (error := sent.exception()) is None:
+            answer.set_result(sent.result())
+        else:
+            # a refusal reaches its futures before the executor, which takes more until it is shut
+            refused = isinstance(error, GlobusError | OSError)
+            self._shut |= refused and executor is self._executor
+            answer.set_exception(error)
+
+    def _renew(self) -> None:
+        group = self._executor.task_group_id
+        self._executor = self._new()
+        self._executor.task_group_id = group
+        self._shut = False
 
     def _new(self) -> ComputeExecutor:
         return ComputeExecutor(

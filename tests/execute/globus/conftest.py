@@ -76,6 +76,7 @@ def service(chain: Chain, environment: dict[str, str], monkeypatch: pytest.Monke
     """The stand-in, which the SDK takes for the real one."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     url = chain.service.url
     monkeypatch.setattr("globus_compute_sdk.sdk.client.get_web_service_url", lambda _=None: url)
     yield chain.service
@@ -85,6 +86,18 @@ def service(chain: Chain, environment: dict[str, str], monkeypatch: pytest.Monke
 @pytest.fixture
 def pool(chain: Chain, service: Service) -> GlobusPool:
     return pool_at(chain.daemon.id)
+
+
+@pytest.fixture
+def loopback_config(
+    chain: Chain, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The user's configuration, which knows the endpoint as ``loopback``."""
+    config = tmp_path / "config.toml"
+    settings = f'kind = "globus-compute"\nid = "{chain.daemon.id}"\nworkers = 2\n'
+    config.write_text(f"[endpoints.loopback]\n{settings}")
+    monkeypatch.setenv("FITSPEC_CONFIG", str(config))
+    return config
 
 
 def mirror() -> Path:

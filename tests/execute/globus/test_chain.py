@@ -21,6 +21,7 @@ from loopback import chunks
 from loopback.processes import free_port
 from loopback.runs import by_key, differing, flat, in_pairs, pool_at, singly
 
+from fitspec.cli import run_command_line
 from fitspec.errors import EndpointError
 from fitspec.execute import run_fits, runner
 
@@ -40,13 +41,8 @@ def points(results: Path) -> dict[str, dict[str, Any]]:
 
 
 def test_a_run_on_an_endpoint_gives_the_results_of_this_machine(
-    chain, service, pool, local_results, tmp_path, capsys, monkeypatch
+    loopback_config, local_results, tmp_path, capsys
 ):
-    config = tmp_path / "config.toml"
-    settings = f'kind = "globus-compute"\nid = "{chain.daemon.id}"\nworkers = 2\n'
-    config.write_text(f"[endpoints.loopback]\n{settings}")
-    monkeypatch.setenv("FITSPEC_CONFIG", str(config))
-
     code = run_stau(tmp_path / "results.json", "--endpoint", "loopback")
 
     assert code == 0, capsys.readouterr()
@@ -187,6 +183,21 @@ def test_no_network_is_told_at_once(pool, tasks, store, monkeypatch):
     assert time.monotonic() - start < 5
 
 
+def test_a_run_that_has_begun_outlasts_an_outage(pool, service, tasks, store, local, monkeypatch):
+    urls = iter([service.url, f"http://127.0.0.1:{free_port()}"])
+    monkeypatch.setattr(
+        "globus_compute_sdk.sdk.client.get_web_service_url", lambda _=None: next(urls, service.url)
+    )
+    monkeypatch.setattr("fitspec.execute.globus.OUTAGE", (0.1,))
+    with pool.open():
+        pass
+
+    found = by_key(run_fits(tasks[:2], pool, store))
+
+    assert differing(found, local) == []
+    assert next(urls, None) is None
+
+
 def test_who_is_not_authorised_is_told_at_once(pool, service, tasks, store, monkeypatch):
     monkeypatch.setattr(service, "revoked", True)
 
@@ -221,9 +232,8 @@ from loopback.runs import pool_at
 
 with pool_at(sys.argv[2]).open() as executor:
     future = executor.submit(time.sleep, 3)
-    while getattr(future, "task_id", None) is None:
-        time.sleep(0.05)
-    time.sleep(0.5)
+    time.sleep(1.5)
+    assert not future.done()
 print(time.time())
 """
 
@@ -235,3 +245,13 @@ def test_what_is_in_flight_keeps_nobody_from_leaving(chain, service, environment
 
     assert time.time() - float(done.stdout) < 2
     assert done.stderr == ""
+
+
+def test_a_check_tells_both_sides_and_what_a_trip_takes(capsys, loopback_config):
+    code = run_command_line(["endpoint", "check", "loopback"])
+
+    out = capsys.readouterr().out
+    assert code == 0, out
+    lines = dict(line.strip().split(None, 1) for line in out.splitlines() if line.strip())
+    assert lines["here"] == lines["there"]
+    assert "chunks/s" in lines["throughput"]
