@@ -23,6 +23,13 @@ def slowly(chunk):
     return run_chunk(chunk)
 
 
+def killed_once(chunk):
+    """As the system does when memory runs out; the next try goes well."""
+    if "DS_200_1_Staus" in names(chunk) and _first("killed"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return run_chunk(chunk)
+
+
 def poison(chunk):
     if "DS_200_1_Staus" in names(chunk):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -31,9 +38,7 @@ def poison(chunk):
 
 def hang_once(chunk):
     """Not even the worker's own clock ends it; the next try goes well."""
-    mark = Path(os.environ["GLOBUS_COMPUTE_USER_DIR"]) / "hung"
-    if "DS_200_1_Staus" in names(chunk) and not mark.exists():
-        mark.touch()
+    if "DS_200_1_Staus" in names(chunk) and _first("hung"):
         time.sleep(15)
     return run_chunk(chunk)
 
@@ -54,3 +59,13 @@ def of_another_version(chunk):
 
 def without_fitspec(chunk):
     raise ModuleNotFoundError("No module named 'fitspec'")
+
+
+def _first(what):
+    """Nobody has come here before; leaves a mark."""
+    mark = Path(os.environ["GLOBUS_COMPUTE_USER_DIR"]) / what
+    try:
+        mark.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True

@@ -17,7 +17,7 @@ from loopback.service import Service
 
 from fitspec.cli import run_command_line
 from fitspec.collect import collect
-from fitspec.execute import ResultStore
+from fitspec.execute import ResultStore, runner
 from fitspec.execute.globus import GlobusPool
 from fitspec.outcome import Outcome
 from fitspec.plan import FitTask, make_plan
@@ -77,6 +77,7 @@ def service(chain: Chain, environment: dict[str, str], monkeypatch: pytest.Monke
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(runner, "QUICK", 30.0)  # what is lost without need fails in a minute
     url = chain.service.url
     monkeypatch.setattr("globus_compute_sdk.sdk.client.get_web_service_url", lambda _=None: url)
     yield chain.service
