@@ -107,6 +107,16 @@ class Daemon:
         """Process id of the user's endpoint process; empty while there is none."""
         return [pid for pid in descendants(self.pid) if "uep." in command_of(pid)]
 
+    @property
+    def template(self) -> Path:
+        """Read whenever a user's endpoint process starts."""
+        return self.folder / "loopback" / "user_config_template.yaml.j2"
+
+    @property
+    def log(self) -> Path:
+        """What the daemon has to say of its children."""
+        return self.folder / "loopback" / "endpoint.log"
+
     def environment(self) -> dict[str, str]:
         """What daemon, user endpoint and workers get; nothing of the tests' own."""
         return {
@@ -124,6 +134,6 @@ class Daemon:
         folder = self.folder / "loopback"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.yaml").write_text(CONFIG)
-        (folder / "user_config_template.yaml.j2").write_text(TEMPLATE)
+        self.template.write_text(TEMPLATE)
         passed_on = "".join(f"{k}: {json.dumps(v)}\n" for k, v in self.environment().items())
         (folder / "user_environment.yaml").write_text(passed_on)

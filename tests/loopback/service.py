@@ -20,7 +20,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pika
 from globus_compute_common.messagepack import pack, unpack
-from globus_compute_common.messagepack.message_types import EPStatusReport, Result, Task
+from globus_compute_common.messagepack.message_types import (
+    EPStatusReport,
+    Result,
+    ResultErrorDetails,
+    Task,
+)
 from loopback.broker import Broker
 
 Json = dict[str, Any]
@@ -51,6 +56,8 @@ class Service:
     functions: dict[str, str] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
     """Task group of every task."""
+    waiting: dict[str, str] = field(default_factory=dict)
+    """Endpoint of every task that has no result yet."""
     endpoints: dict[str, float] = field(default_factory=dict)
     """When every endpoint was last heard of, and 0.0 where it said goodbye."""
     registrations: int = 0
@@ -142,7 +149,7 @@ class Service:
             self._command(channel, endpoint, body)
             for function, payloads in body["tasks"].items():
                 for task, payload in zip(tasks[function], payloads, strict=True):
-                    self.groups[task] = group
+                    self.groups[task], self.waiting[task] = group, endpoint
                     self._send_task(channel, endpoint, function, task, payload, body)
         return {
             "request_id": str(uuid.uuid4()),
@@ -239,14 +246,25 @@ class Service:
             moved = True
             message = unpack(content)
             if isinstance(message, EPStatusReport):
-                gone = message.global_state.get("heartbeat_period") == 0
-                self.endpoints[str(message.endpoint_id)] = 0.0 if gone else time.monotonic()
+                self._report(channel, str(message.endpoint_id), message.global_state)
             elif isinstance(message, Result) and str(message.task_id) in self.groups:
                 self._deliver(channel, message, content)
             channel.basic_ack(method.delivery_tag)
         return moved
 
+    def _report(self, channel: Any, endpoint: str, state: Json) -> None:
+        gone = state.get("heartbeat_period") == 0
+        self.endpoints[endpoint] = 0.0 if gone else time.monotonic()
+        if "error" not in state:
+            return
+        # the endpoint's own source says that this reaches the user and finishes what is outstanding
+        details = ResultErrorDetails(code="ENDPOINT", user_message=state["error"])
+        for task in [task for task, other in self.waiting.items() if other == endpoint]:
+            result = Result(task_id=task, data=state["error"], error_details=details)
+            self._deliver(channel, result, pack(result))
+
     def _deliver(self, channel: Any, result: Result, content: bytes) -> None:
+        self.waiting.pop(str(result.task_id), None)
         if self.forge is not None:
             content = pack(self.forge(result))
         queue = f"{RESULTS}.{self.groups[str(result.task_id)]}"

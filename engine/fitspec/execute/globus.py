@@ -45,6 +45,9 @@ OUTAGE = (5.0, 15.0, 40.0)
 """Seconds between tries to reach the service again, once it has been of use."""
 
 INSTALL = "install the same fitspec in the environment of the endpoint's workers"
+NEVER_STARTS = ("Failed to start or unexpected error", "user endpoint", "ScalingFailed")
+"""Words in a failure that no other try will cure: templates that are wrong, refused batch jobs."""
+
 LOG_IN = (
     "log in once with globus-compute-endpoint login, or set GLOBUS_COMPUTE_CLIENT_ID and"
     " GLOBUS_COMPUTE_CLIENT_SECRET"
@@ -216,6 +219,10 @@ class GlobusPool:
             return EndpointError(problem, INSTALL)
         if "not permitted on endpoint" in text or "disabled by current configuration" in text:
             return EndpointError(problem, "ask its owner to allow it")
+        if any(words in text for words in NEVER_STARTS):
+            brief = " ".join(text.split())[:200]
+            problem = f"endpoint {self.name!r} does not start: {brief}"
+            return EndpointError(problem, "see its log, where it lives")
         return WorkerLostError(f"the endpoint failed: {last}")
 
 

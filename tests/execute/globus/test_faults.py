@@ -5,12 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, replace
 
 import pytest
 from loopback import chunks
+from loopback.processes import until
 from loopback.runs import WatchedPool, by_key, differing, in_pairs, pool_at, singly
 
+from fitspec.errors import EndpointError
 from fitspec.execute import Computed, Patience, ResultStore, run_fits, runner
+from fitspec.inference import Question
 
 pytestmark = [
     pytest.mark.globus,
@@ -68,6 +72,17 @@ def test_a_point_that_kills_its_worker_every_time_is_one_error(
     fine = {key: outcome for key, outcome in found.items() if not outcome.error}
     assert len(fine) == 3
     assert differing(fine, local) == []
+
+
+def test_a_point_that_never_ends_is_stopped_by_its_worker(pool, tasks, store, local):
+    endless = replace(Question.from_dict(tasks[0].order["question"]), toys=10**9, seed=1)
+    slow = replace(tasks[0], order={**tasks[0].order, "question": asdict(endless)})
+
+    found = by_key(run_fits([slow, *tasks[1:3]], singly(pool), store, Patience(deadline=3.0)))
+
+    assert found.pop(slow.key).error == "ExecutionError: not done after 3 s, the deadline"
+    assert len(found) == 2
+    assert differing(found, local) == []
 
 
 def test_an_answer_that_never_comes_is_given_up(chain, pool, tasks, store, local, monkeypatch):
@@ -129,6 +144,7 @@ client.get_web_service_url = lambda _=None: sys.argv[1]
 from execute.globus.conftest import plan_of_stau
 from fitspec.execute import ResultStore, run_fits, runner
 from loopback.chunks import slowly
+from loopback.processes import until
 from loopback.runs import pool_at, singly
 
 runner.run_chunk = slowly
@@ -158,3 +174,16 @@ def test_the_submitting_process_is_killed_and_started_again(
     # what was under way when it was killed is all that was computed twice
     in_flight = 2 * pool.workers
     assert service.delivered - before <= 12 + in_flight
+
+
+def test_an_endpoint_that_cannot_start_says_why(chain, pool, tasks, store):
+    template = chain.daemon.template
+    right = template.read_text()
+    template.write_text(right.replace("GlobusComputeEngine", "NoSuchEngine"))
+    chain.daemon.kill_user_process()
+    until(lambda: "terminated by signal: 9" in chain.daemon.log.read_text(), "the daemon knows")
+    try:
+        with pytest.raises(EndpointError, match=r"'loopback' .*NoSuchEngine.*see its log"):
+            by_key(run_fits(tasks[:2], pool, store, Patience(deadline=4.0)))
+    finally:
+        template.write_text(right)
