@@ -112,10 +112,10 @@ class Daemon:
         """Read whenever a user's endpoint process starts."""
         return self.folder / "loopback" / "user_config_template.yaml.j2"
 
-    @property
-    def log(self) -> Path:
-        """What the daemon has to say of its children."""
-        return self.folder / "loopback" / "endpoint.log"
+    def kills(self) -> int:
+        """How many of its children the daemon has seen killed."""
+        log = self.folder / "loopback" / "endpoint.log"
+        return log.read_text().count("terminated by signal: 9")
 
     def environment(self) -> dict[str, str]:
         """What daemon, user endpoint and workers get; nothing of the tests' own."""
