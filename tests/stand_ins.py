@@ -119,3 +119,22 @@ def answer_as_another_version(chunk):
 
 def die_always(chunk):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hang_once(chunk):
+    """Until all is over; another worker will do better."""
+    if CULPRIT in names(chunk):
+        try:
+            os.close(os.open(os.environ["HANGS_ONCE"], os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return answer(chunk)
+        time.sleep(3600)
+    return answer(chunk)
+
+
+def defy():
+    """Hang as no library does."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+        signal.signal(number, signal.SIG_IGN)
+    while True:
+        pass
