@@ -22,7 +22,7 @@ from processes import Marked, wait_until
 import fitspec
 from fitspec.collect import collect
 from fitspec.errors import EndpointError, FitspecError, TooLargeError, UsageError, WorkerLostError
-from fitspec.execute import Patience, ResultStore, run_fits, runner
+from fitspec.execute import Patience, ResultStore, prepare, run_fits, runner
 from fitspec.execute.parsl import REMEDY, ParslPool
 from fitspec.execute.pool import Endpoint, Habits
 from fitspec.plan import FitTask, make_plan
@@ -87,6 +87,7 @@ def shared(executor: Executor) -> Shared:
 
 @pytest.fixture
 def marked(monkeypatch: pytest.MonkeyPatch) -> Marked:
+    prepare()  # local workers, for comparison, are no process of Parsl
     return Marked(monkeypatch)
 
 
@@ -370,9 +371,11 @@ def test_a_configuration_that_is_not_there_is_a_usage_error(tmp_path):
 
 
 EXECUTOR = """\
+from functools import partial
 from parsl import Config
-from parsl.executors import HighThroughputExecutor, ThreadPoolExecutor
-from parsl.providers import LocalProvider, SlurmProvider
+from parsl.executors import HighThroughputExecutor, ThreadPoolExecutor as Threads
+from parsl.providers import LocalProvider, SlurmProvider as Slurm
+Htex = partial(HighThroughputExecutor, address="127.0.0.1")
 config = Config(executors=[{executor}])
 """
 
@@ -380,16 +383,15 @@ config = Config(executors=[{executor}])
 @pytest.mark.parametrize(
     ("executor", "workers", "in_flight"),
     [
-        ("HighThroughputExecutor(max_workers_per_node=8, provider=SlurmProvider("
-         "nodes_per_block=3, max_blocks=4))", 96, 2),
-        ("HighThroughputExecutor(cores_per_worker=2, provider=SlurmProvider("
-         "cores_per_node=64, max_blocks=2))", 64, 2),
-        ("HighThroughputExecutor(provider=SlurmProvider(max_blocks=2))", 1, None),
-        ("ThreadPoolExecutor(max_threads=3)", 3, 2),
-        ("HighThroughputExecutor(max_workers_per_node=3), ThreadPoolExecutor(max_threads=3)", 6, 2),
+        ("Htex(max_workers_per_node=8, provider=Slurm(nodes_per_block=3, max_blocks=4))", 96, 2),
+        ("Htex(cores_per_worker=2, provider=Slurm(cores_per_node=64, max_blocks=2))", 64, 2),
+        ("Htex(provider=Slurm(max_blocks=2))", 1, None),
+        ("Htex(max_workers_per_node=3, provider=LocalProvider(max_blocks=2))", 6, 2),
+        ("Threads(max_threads=3)", 3, 2),
+        ("Htex(max_workers_per_node=3), Threads(max_threads=4)", 7, 2),
     ],
-    ids=["per node", "cores", "unknown", "threads", "two"],
-)  # fmt: skip
+    ids=["per node", "cores", "unknown", "here", "threads", "two"],
+)
 def test_workers_are_those_that_a_configuration_can_start(configured, executor, workers, in_flight):
     pool = configured(EXECUTOR.format(executor=executor))
 
