@@ -223,6 +223,7 @@ def test_a_manager_that_is_killed_changes_nothing_and_leaving_leaves_nothing(
     assert time.monotonic() - start < 5
     stau.assert_local(found, tasks, mirror)
     assert len(pool.executors) == 1
+    assert len({c.outcome.worker for c in found}) > 2  # also of a new block
     assert all(future.cancelled() for future in hanging)
     wait_until(lambda: not marked.alive(), patience=5)
     assert {thread for thread in threading.enumerate() if not thread.daemon} <= before
