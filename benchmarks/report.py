@@ -12,7 +12,6 @@ from machine import PACKAGES
 Record = dict[str, Any]
 Cells = Sequence[str]
 
-BEGIN, END = "<!-- benchmarks:begin -->", "<!-- benchmarks:end -->"
 
 PUBLISHED = (
     # likelihood, hypotheses, seconds on the cluster with standard deviation, on a single node
@@ -26,7 +25,7 @@ def markdown(results: Record) -> str:
     """All that was measured as Markdown, without a title."""
     whole = results.get("whole", {})
     parts = [
-        _machine(results["machine"]),
+        machine_line(results["machine"]),
         _whole(_CLS, whole, results["settings"]),
         _published(whole),
         _peers(results.get("peers", {})),
@@ -39,20 +38,22 @@ def markdown(results: Record) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def write_docs(page: Path, tables: str) -> None:
-    """Put the tables between the page's markers.
+def write_docs(page: Path, tables: str, name: str = "benchmarks") -> None:
+    """Put the tables between the page's markers, ``<!-- NAME:begin -->`` and ``<!-- NAME:end -->``.
 
     Raises:
         ValueError: the page has no markers.
     """
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise ValueError(f"{page} has no {BEGIN} and {END}")
-    page.write_text(f"{before}{BEGIN}\n\n{tables}\n{END}{after}", encoding="utf-8")
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise ValueError(f"{page} has no {begin} and {end}")
+    page.write_text(f"{before}{begin}\n\n{tables}\n{end}{after}", encoding="utf-8")
 
 
-def _machine(machine: Record) -> str:
+def machine_line(machine: Record) -> str:
+    """Where it was measured."""
     versions = ", ".join(f"{name} {machine[name]}" for name in PACKAGES if machine[name])
     return (
         f"Measured on {machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, "
@@ -65,7 +66,7 @@ _RATE_AND_MEMORY = ("hypotheses a second", "command, MB", "worker, MB")
 
 
 def _rate_and_memory(record: Record) -> Cells:
-    return [_number(record[key]) for key in ("per_second", "main_mb", "worker_mb")]
+    return [number(record[key]) for key in ("per_second", "main_mb", "worker_mb")]
 
 
 def _hypotheses(record: Record) -> str:
@@ -74,7 +75,7 @@ def _hypotheses(record: Record) -> str:
 
 
 def _spread(record: Record) -> str:
-    median, low, high = (_number(record["seconds"][key]) for key in ("median", "min", "max"))
+    median, low, high = (number(record["seconds"][key]) for key in ("median", "min", "max"))
     return f"{median} ({low} to {high})"
 
 
@@ -93,7 +94,7 @@ def _whole(what: str, whole: Record, settings: Record) -> str:
     def cells(record: Record) -> Cells:
         return [_hypotheses(record), _spread(record), *_rate_and_memory(record)]
 
-    return _section(title, columns, [_row(f"`@{name}`", whole[name], cells) for name in whole])
+    return section(title, columns, [_row(f"`@{name}`", whole[name], cells) for name in whole])
 
 
 def _published(whole: Record) -> str:
@@ -107,8 +108,8 @@ def _published(whole: Record) -> str:
     for name, hypotheses, cluster, deviation, single in PUBLISHED:
         here = whole.get(name, {}).get("seconds", {}).get("median")
         figures = (str(hypotheses), f"{cluster:.1f} ± {deviation:.1f}", str(single))
-        rows.append((name, *figures, _number(here)))
-    return _section(title, columns, rows)
+        rows.append((name, *figures, number(here)))
+    return section(title, columns, rows)
 
 
 _NAMES = {
@@ -138,7 +139,7 @@ def _peers(peers: Record) -> str:
             failed = [f"{r['id']}: {r['error']}" for r in record.get("records", []) if "error" in r]
             other = record.get("different", []) if "records" in record else []
             notes += [f"- {_NAMES[peer]}: `@{spec}` {note}" for note in (*failed, *other)]
-    table = _section(title, columns, rows)
+    table = section(title, columns, rows)
     if not notes:
         return table
     remark = "Where values differ, which fit of pyhf ends farthest from the minimum, in -2 ln L:"
@@ -147,10 +148,10 @@ def _peers(peers: Record) -> str:
 
 def _peer(record: Record) -> Cells:
     if "ratio" not in record:
-        return [_number(record["seconds"]), "1"]
+        return [number(record["seconds"]), "1"]
     return [
-        _number(record["seconds"]),
-        _number(record["ratio"]),
+        number(record["seconds"]),
+        number(record["ratio"]),
         f"{record['difference_obs']:.1e}",
         f"{record['difference_exp']:.1e}",
     ]
@@ -171,11 +172,11 @@ def _limit_peers(peers: Record) -> str:
     )
 
     def cells(record: Record) -> Cells:
-        seconds = [_number(record[who]["seconds"]) for who in ("native", "pyhf")]
-        ratio, difference = _number(record["ratio"]), f"{record['difference']:.1e}"
+        seconds = [number(record[who]["seconds"]) for who in ("native", "pyhf")]
+        ratio, difference = number(record["ratio"]), f"{record['difference']:.1e}"
         return [record["id"], *seconds, ratio, difference]
 
-    return _section(title, columns, [_row(f"`@{name}`", peers[name], cells) for name in peers])
+    return section(title, columns, [_row(f"`@{name}`", peers[name], cells) for name in peers])
 
 
 def _toys(record: Record | None) -> str:
@@ -188,12 +189,12 @@ def _toys(record: Record | None) -> str:
     columns = ("hypothesis", "toys", "failed", "seconds", "CLs", "pyhf, seconds a toy", "ratio")
 
     def cells(record: Record) -> Cells:
-        numbers = [_number(record[key]) for key in ("seconds", "pyhf_seconds_a_toy", "ratio")]
+        numbers = [number(record[key]) for key in ("seconds", "pyhf_seconds_a_toy", "ratio")]
         CLs = f"{record['CLs_obs']:.3f} ± {record['CLs_error']:.3f}"
         counts = [str(record["toys"]), str(record["failed"])]
         return [*counts, numbers[0], CLs, *numbers[1:]]
 
-    return _section(title, columns, [_row(record.get("id", "?"), record, cells)])
+    return section(title, columns, [_row(record.get("id", "?"), record, cells)])
 
 
 def _scaling(records: Sequence[Record]) -> str:
@@ -204,16 +205,16 @@ def _scaling(records: Sequence[Record]) -> str:
     columns = ("copies", "hypotheses", "seconds", *_RATE_AND_MEMORY)
 
     def cells(record: Record) -> Cells:
-        seconds = _number(record["seconds"]["median"])
+        seconds = number(record["seconds"]["median"])
         return [_hypotheses(record), seconds, *_rate_and_memory(record)]
 
-    return _section(title, columns, [_row(str(r["copies"]), r, cells) for r in records])
+    return section(title, columns, [_row(str(r["copies"]), r, cells) for r in records])
 
 
 def _startup(records: Sequence[Record]) -> str:
     columns = ("command", "seconds (min to max)")
     rows = [_row(record["command"], record, lambda r: [_spread(r)]) for record in records]
-    return _section("**Without a fit**:", columns, rows)
+    return section("**Without a fit**:", columns, rows)
 
 
 def _row(name: str, record: Record, cells: Callable[[Record], Cells]) -> Cells:
@@ -223,7 +224,7 @@ def _row(name: str, record: Record, cells: Callable[[Record], Cells]) -> Cells:
     return (name, *cells(record))
 
 
-def _section(title: str, columns: Cells, rows: Iterable[Cells]) -> str:
+def section(title: str, columns: Cells, rows: Iterable[Cells]) -> str:
     """Title and table; nothing without rows."""
     padded = [[*row, *[""] * (len(columns) - len(row))] for row in rows]
     if not padded:
@@ -233,7 +234,7 @@ def _section(title: str, columns: Cells, rows: Iterable[Cells]) -> str:
     return "\n".join([title, "", *lines])
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
     """Three digits, and no exponent for a number of ordinary size."""
     if value is None:
         return "?"

@@ -90,10 +90,15 @@ BAD_SPECS = {
         "", '[inference]\ncalculator = "toys"\ntoys = 10\nexpected = "pre-fit"\n',
         "small.toml:11: inference: toys are thrown from the fit to data: ", 4,
     ),
-    "a remote endpoint": (
-        "", '[endpoint]\nkind = "funcx"\n',
-        "small.toml:11: endpoint: not yet: this version of fitspec cannot run on "
-        "'globus-compute'", 4,
+    "an endpoint nobody knows": (
+        "", '[endpoint]\nkind = "globus"\n',
+        "small.toml:12: endpoint.kind: 'globus' is no kind of endpoint; did you mean "
+        "'globus-compute'?", 4,
+    ),
+    "a scheduler that is not the user's": (
+        "", '[endpoint]\nkind = "dask"\naddress = "tcp://10.0.0.1:8786"\n',
+        "small.toml:13: endpoint.address: 'tcp://10.0.0.1:8786' is none of your endpoints, and "
+        "could run any code here; if you trust it, put at the top of ", 4,
     ),
     "an expectation of no point": (
         "", '[[expect]]\npoint = "signal_100_3"\nCLs_obs = 0.1\n',
@@ -139,7 +144,10 @@ def test_bad_input_is_one_line_with_a_place_and_an_exit_code(
             ["run", "small.toml", "--backend", "roofit"],
             "--backend roofit: there is none of this name; native or pyhf",
         ),
-        (["run", "small.toml", "--endpoint", "river"], "--endpoint river: not yet"),
+        (
+            ["run", "small.toml", "--endpoint", "river"],
+            "--endpoint river: no endpoint has this name",
+        ),
         (["run"], "Missing argument 'SPEC...'; see `fitspec --help`"),
         ([], "no command is given; see `fitspec --help`"),
         (["cache"], "Missing command"),

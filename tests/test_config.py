@@ -7,7 +7,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from fitspec.config import Config, cache_folder, load_config
+from fitspec.config import Config, cache_folder, config_path, load_config
 from fitspec.errors import ExitCode, UsageError
 
 
@@ -79,32 +79,76 @@ def test_workers_are_a_number_or_auto(named_file, workers):
     assert str(load_config().workers) == workers.strip('"')
 
 
-@pytest.mark.parametrize(
-    ("text", "key", "problem"),
-    [
-        ("wrokers = 2", "wrokers", "Extra inputs are not permitted; known keys: mirror, cache"),
-        ("workers = 0", "workers", "greater than or equal to 1"),
-        ('workers = "many"', "workers", ""),
-        ("workers = true", "workers", ""),
-        ("mirror = 1", "mirror", ""),
-        ("[endpoint]", "endpoint", "Extra inputs are not permitted"),
-    ],
-    ids=["unknown key", "no worker", "no number", "boolean", "no path", "unknown table"],
-)
-def test_a_key_or_value_that_is_not_understood_is_one_line(named_file, text, key, problem):
+WRONG = {
+    "an unknown key": ("wrokers = 2", "1: wrokers: unknown key; did you mean 'workers'?"),
+    "an unknown key with no good one near": (
+        "\nzzz = 2",
+        "2: zzz: unknown key; known keys: cache, endpoint, endpoints, mirror, workers",
+    ),
+    "no worker": (
+        "workers = 0",
+        "1: workers: input should be greater than or equal to 1, found 0",
+    ),
+    "no number": ('workers = "many"', "1: workers: 'many' is not allowed; one of auto"),
+    "a boolean": ("workers = true", "1: workers: True is not allowed; one of auto"),
+    "no path": ("mirror = 1", "1: mirror: input should be a path, found 1"),
+    "an empty path": ('cache = ""', "1: cache: input should be a path, found ''"),
+    "a table for a name": ("[endpoint]", "1: endpoint: input should be a valid string, found {}"),
+    "text that would garble the terminal": (
+        'endpoint = "a\\u001b[31mb"',
+        "1: endpoint: holds a control character; write plain text",
+    ),
+    "an unknown key of an endpoint": (
+        '[endpoints.river]\nkind = "dask"\nadress = "tcp://10.0.0.1:8786"',
+        "3: endpoints.river.adress: unknown key; did you mean 'address'?",
+    ),
+    "an endpoint without a kind": (
+        "[endpoints.river]\nworkers = 3",
+        "1: endpoints.river.kind: required key is missing",
+    ),
+    "an endpoint without a name": (
+        '[endpoints.""]\nkind = "dask"',
+        "1: endpoints.'': may not be empty",
+    ),
+    "a key of another kind": (
+        '[endpoints.river]\nkind = "dask"\nconfig = "cluster.py"',
+        '1: endpoints.river: config belongs to kind = "parsl"; this is "dask"',
+    ),
+    "a Globus endpoint that could be any": (
+        '[endpoints.river]\nkind = "funcx"',
+        '1: endpoints.river: kind = "globus-compute" needs id; it is the UUID of the endpoint',
+    ),
+    "no UUID": (
+        '[endpoints.river]\nkind = "funcx"\nid = "river"',
+        "3: endpoints.river.id: 'river' is no UUID",
+    ),
+    "no time at all": (
+        '[endpoints.river]\nkind = "local"\ndeadline = 0',
+        "3: endpoints.river.deadline: input should be greater than 0, found 0",
+    ),
+    "an endless time": (
+        '[endpoints.river]\nkind = "local"\nqueue = inf',
+        "3: endpoints.river.queue: input should be a finite number, found inf",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG.values(), ids=WRONG)
+def test_a_key_or_value_that_is_not_understood_is_one_line(named_file, text, message):
     named_file.write_text(text)
 
     with pytest.raises(UsageError) as caught:
         load_config()
 
-    assert str(caught.value).startswith(f"{named_file}: {key}")
-    assert problem in str(caught.value)
+    assert str(caught.value).startswith(f"{named_file}:{message}")
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == ExitCode.USAGE_ERROR
 
 
 @pytest.mark.parametrize(
-    "content", [b"workers = \n", b"\xff\xfe", b"[[[\n"], ids=["cut short", "no text", "no TOML"]
+    "content",
+    [b"workers = \n", b"\xff\xfe", b"[[[\n", b"workers = " + 5000 * b"9"],
+    ids=["cut short", "no text", "no TOML", "no number"],
 )
 def test_a_file_that_is_not_toml_is_named(named_file, content):
     named_file.write_bytes(content)
@@ -141,3 +185,42 @@ def test_folders_are_relative_to_the_file_and_know_the_home(named_file, monkeypa
 
     assert config.cache == named_file.parent / "here"
     assert config.mirror == Path("/home/someone/likelihoods")
+
+
+def test_endpoints_by_name(named_file):
+    named_file.write_text("""\
+endpoint = "river"
+
+[endpoints.river]
+kind = "funcx"
+id = "4b116d3c-1703-4f8f-9f6f-39921e5864df"
+workers = 64
+deadline = 600
+queue = 3600
+
+[endpoints.cluster]
+kind = "parsl"
+config = "cluster.py"
+
+[endpoints.lab]
+kind = "of-a-plugin"
+address = "lab.example.org"
+options = { partition = "short", nodes = [1, 2] }
+""")
+
+    config = load_config()
+
+    assert config.endpoint == "river"
+    river = config.endpoints["river"]
+    assert (river.kind, str(river.id)) == ("globus-compute", "4b116d3c-1703-4f8f-9f6f-39921e5864df")
+    assert (river.workers, river.deadline, river.queue) == (64, 600.0, 3600.0)
+    cluster = config.endpoints["cluster"]
+    assert cluster.config == named_file.parent / "cluster.py"
+    assert (cluster.workers, cluster.deadline, cluster.queue) == ("auto", None, None)
+    lab = config.endpoints["lab"]
+    assert (lab.kind, lab.address) == ("of-a-plugin", "lab.example.org")
+    assert lab.options == {"partition": "short", "nodes": [1, 2]}
+
+
+def test_the_path_is_known_before_there_is_a_file(named_file):
+    assert config_path() == named_file

@@ -39,6 +39,9 @@ EXAMPLES: dict[str, tuple[tuple[Any, ...], str, ExitCode]] = {
     "InferenceError": (SIMPLE, SIMPLE_TEXT, ExitCode.CHECKS_FAILED),
     "ConvergenceError": (SIMPLE, SIMPLE_TEXT, ExitCode.CHECKS_FAILED),
     "ExecutionError": (SIMPLE, SIMPLE_TEXT, ExitCode.CHECKS_FAILED),
+    "WorkerLostError": (SIMPLE, SIMPLE_TEXT, ExitCode.CHECKS_FAILED),
+    "TooLargeError": (SIMPLE, SIMPLE_TEXT, ExitCode.CHECKS_FAILED),
+    "EndpointError": (SIMPLE, SIMPLE_TEXT, ExitCode.CHECKS_FAILED),
     "MissingExtraError": (
         ("parsl", "parsl"),
         "parsl is not installed; pip install 'fitspec[parsl]'",

@@ -17,9 +17,16 @@ from typing import Any
 import pyhf
 import pytest
 
-from fitspec import session
-from fitspec.errors import FitspecError, NothingCollectedError, NotYetError, SpecError, UsageError
-from fitspec.execute.pool import Habits, explain
+from fitspec.config import Config, NamedEndpoint
+from fitspec.errors import (
+    EndpointError,
+    FitspecError,
+    NothingCollectedError,
+    SpecError,
+    UsageError,
+)
+from fitspec.execute import endpoints
+from fitspec.execute.pool import Habits, Traffic, explain
 from fitspec.results import CheckResult, PointResult, RunReport
 from fitspec.session import Settings, run
 from fitspec.sources import Access
@@ -36,6 +43,7 @@ class Recorder:
     points: list[str] = field(default_factory=list)
     checks: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    traffic: list[Traffic] = field(default_factory=list)
 
     def started(
         self, points: int, checks: int, deselected: int, specs: int, environment: Mapping[str, str]
@@ -47,6 +55,9 @@ class Recorder:
         self.checks += [(f"{check.id}::{check.quantity}", check.outcome) for check in checks]
         if self.interrupt_at in self.points:
             raise KeyboardInterrupt
+
+    def progressed(self, traffic: Traffic) -> None:
+        self.traffic.append(traffic)
 
     def warned(self, message: str) -> None:
         self.warnings.append(message)
@@ -64,11 +75,12 @@ class Here(Executor):
 @dataclass
 class PoolHere:
     workers: int
+    executor: type[Executor] = Here
     habits = Habits(seconds=0.0, at_least=0.0)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Executor]:
-        yield Here()
+        yield self.executor()
 
     def explain(self, error: BaseException) -> FitspecError:
         return explain(error)
@@ -77,7 +89,7 @@ class PoolHere:
 @pytest.fixture
 def here(monkeypatch) -> None:
     """Fits run in this process: no pool to start."""
-    monkeypatch.setattr(session, "LocalPool", PoolHere)
+    monkeypatch.setattr(endpoints, "LocalPool", PoolHere)
 
 
 @pytest.fixture
@@ -420,33 +432,85 @@ def test_a_store_that_cannot_be_written_is_one_warning(analysis, settings, here)
     assert warning.startswith("the result store cannot be written: ")
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "kind"),
-    [
-        ('kind = "dask"', "dask"),
-        ('kind = "funcx"', "globus-compute"),
-        ('name = "river"', "river"),
-    ],
-)
-def test_an_endpoint_that_is_to_come_is_refused_at_its_key(analysis, settings, endpoint, kind):
-    append(analysis, f"[endpoint]\n{endpoint}\n")
+def test_an_endpoint_that_there_is_not_is_refused_before_anything_is_read(analysis, settings):
+    append(analysis, '[endpoint]\nname = "river"\n')
+    (analysis / "background.json").unlink()
     seen = Recorder()
 
-    with pytest.raises(NotYetError) as caught:
+    with pytest.raises(SpecError, match=r"^small.toml:12: endpoint.name: you have no endpoint"):
         run(["small.toml"], settings, seen)
 
-    message = f"not yet: this version of fitspec cannot run on {kind!r}"
-    remedy = "run it here with --endpoint local"
-    assert str(caught.value) == f"small.toml:11: endpoint: {message}; {remedy}"
     assert seen.started_with == ()
 
 
 def test_an_endpoint_of_the_command_line_wins(analysis, settings, here):
-    append(analysis, '[endpoint]\nkind = "dask"\n')
+    append(analysis, '[endpoint]\nname = "river"\n')
 
-    assert run(["small.toml"], replace(settings, endpoint="local"), Recorder()).ok
-    with pytest.raises(UsageError, match=r"^--endpoint river: not yet: only 'local' can be used"):
-        run(["small.toml"], replace(settings, endpoint="river"), Recorder())
+    report = run(["small.toml"], replace(settings, endpoint="local"), Recorder())
+
+    assert report.ok
+    assert report.environment["endpoint"] == "local"
+
+
+def test_the_report_tells_name_kind_and_workers_of_the_endpoint(analysis, settings, here):
+    mine = Config(endpoint="desk", endpoints={"desk": NamedEndpoint(kind="local", workers=3)})
+
+    report = run(["small.toml"], replace(settings, config=mine), Recorder())
+
+    assert report.environment["endpoint"] == "desk (local)"
+    assert report.environment["workers"] == "3"
+
+
+class Closing(Here):
+    """Computes three chunks, and closes for good."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        Closing.left -= 1
+        if Closing.left >= 0:
+            return super().submit(function, *args, **kwargs)
+        future: Future[Any] = Future()
+        future.set_exception(EndpointError("the allocation is used up", "ask for more"))
+        return future
+
+
+def test_an_endpoint_that_is_given_up_leaves_points_that_say_so(analysis, settings, monkeypatch):
+    Closing.left = 3
+    monkeypatch.setattr(endpoints, "LocalPool", lambda workers: PoolHere(workers, Closing))
+    seen = Recorder()
+
+    report = run(["small.toml"], replace(settings, workers=1), seen)
+
+    assert not report.ok
+    assert not report.interrupted
+    reasons = [point.outcome.error for point in report.points]
+    lost = "not computed: the allocation is used up; ask for more"
+    assert sorted(reasons, key=str) == [None, None, None, lost]
+    assert report.not_computed == 1
+    assert seen.warnings == ["the endpoint is given up: the allocation is used up; ask for more"]
+    monkeypatch.setattr(endpoints, "LocalPool", PoolHere)
+    again = run(["small.toml"], settings, Recorder())
+    assert again.ok
+    assert sum(point.cached for point in again.points) == 3
+
+
+def test_a_deadline_of_the_specification_reaches_the_worker(analysis, settings, here):
+    append(analysis, "[endpoint]\ndeadline = 1e-6\n")
+
+    report = run(["small.toml"], settings, Recorder())
+
+    error = "ExecutionError: not done after 1e-06 s, the deadline"
+    assert [point.outcome.error for point in report.points] == 4 * [error]
+
+
+def test_the_observer_hears_what_is_under_way(analysis, settings, here):
+    seen = Recorder()
+
+    run(["small.toml"], replace(settings, workers=1), seen)
+
+    first, *_, last = seen.traffic
+    assert (first.workers, last.workers, last.waiting) == (0, 1, 0)
+    assert all(traffic.in_flight > 0 for traffic in seen.traffic[:-1])
+    assert all(traffic.resent == 0 for traffic in seen.traffic)
 
 
 @pytest.mark.parametrize(
@@ -463,12 +527,11 @@ def test_an_endpoint_of_the_command_line_wins(analysis, settings, here):
 def test_the_number_of_workers(
     analysis, settings, here, monkeypatch, command_line, spec, configuration, expected
 ):
-    monkeypatch.setattr(session, "available_cores", lambda: 7)
+    monkeypatch.setattr(endpoints, "available_cores", lambda: 7)
     if spec is not None:
         append(analysis, f"[endpoint]\nworkers = {spec}\n")
-    chosen = replace(
-        settings, workers=command_line, default_workers=configuration, keywords="mass=100"
-    )
+    config = Config() if configuration is None else Config(workers=configuration)
+    chosen = replace(settings, workers=command_line, config=config)
 
     assert run(["small.toml"], chosen, Recorder()).environment["workers"] == expected
 

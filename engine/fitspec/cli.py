@@ -1,28 +1,22 @@
-"""The command line: a thin front end, one function a command, no computation.
-
-Everything but the option parser is imported inside the commands, so that `fitspec --help` is fast.
-"""
+"""The command line: a thin front end to the functions in :mod:`fitspec.commands`."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
+from contextlib import redirect_stdout
+from typing import Annotated, Any, TextIO, cast
 
 import typer
 
 import fitspec
-from fitspec.errors import ExitCode, FitspecError, UsageError, counted
-
-if TYPE_CHECKING:
-    from fitspec.collect import Collection
+from fitspec.commands.cache import cache_app
+from fitspec.commands.endpoint import endpoint_app
+from fitspec.commands.run import run
+from fitspec.commands.specs import collect, fetch, schema, validate
+from fitspec.errors import ExitCode, FitspecError, UsageError
 
 app = typer.Typer(
     name="fitspec",
@@ -31,22 +25,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-cache_app = typer.Typer(help="The cache of downloads and results.")
+for _command in (run, collect, validate, fetch, schema):
+    app.command()(_command)
 app.add_typer(cache_app, name="cache")
-
-Specs = Annotated[
-    list[str],
-    typer.Argument(metavar="SPEC...", help="Files, folders, or @name of a curated specification."),
-]
-Keywords = Annotated[
-    str,
-    typer.Option("-k", metavar="EXPR", help="Select by node id or label=value, as pytest's -k."),
-]
-Mirror = Annotated[
-    Path | None,
-    typer.Option("--mirror", metavar="DIR", help="Look for every source here first."),
-]
-Offline = Annotated[bool, typer.Option("--offline", help="Never touch the network.")]
+app.add_typer(endpoint_app, name="endpoint")
 
 
 def run_command_line(arguments: list[str]) -> int:
@@ -112,196 +94,6 @@ def _options(
         raise typer.Exit
     if context.invoked_subcommand is None:
         raise UsageError("no command is given", "see `fitspec --help`")
-
-
-@app.command()
-def run(
-    specs: Specs,
-    keywords: Keywords = "",
-    workers: Annotated[
-        int | None,
-        typer.Option("-n", "--workers", min=1, max=1024, help="Local worker processes."),
-    ] = None,
-    endpoint: Annotated[
-        str | None, typer.Option("--endpoint", metavar="NAME", help="Where the fits run.")
-    ] = None,
-    backend: Annotated[
-        str | None, typer.Option("--backend", metavar="NAME", help="Override backend.name.")
-    ] = None,
-    cross_check: Annotated[
-        int,
-        typer.Option("--cross-check", min=0, metavar="N", help="Fit N random points by pyhf, too."),
-    ] = 0,
-    mirror: Mirror = None,
-    offline: Offline = False,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Compute everything anew; results are kept.")
-    ] = False,
-    first: Annotated[bool, typer.Option("-x", help="Stop at the first failure.")] = False,
-    max_failures: Annotated[
-        int, typer.Option("--maxfail", min=0, metavar="N", help="Stop after N failures.")
-    ] = 0,
-    json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write results.json here.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("-q", help="Only failures and the summary.")] = False,
-    verbose: Annotated[bool, typer.Option("-v", help="Every point as it comes.")] = False,
-) -> int:
-    """Validate, expand, fit, check and report."""
-    from rich.console import Console
-
-    from fitspec import session
-    from fitspec.report import TerminalReport, to_json
-
-    if backend not in {None, "native", "pyhf"}:
-        raise UsageError(f"--backend {backend}: there is none of this name", "native or pyhf")
-    if json is not None:
-        _require_writable(json)
-    settings = replace(
-        session.Settings.from_config(mirror, offline=offline),
-        keywords=keywords,
-        workers=workers,
-        endpoint=endpoint,
-        backend=backend,
-        reuse=not no_cache,
-        max_failures=1 if first else max_failures,
-        cross_check=cross_check,
-    )
-    terminal = TerminalReport(Console(highlight=False), verbosity=verbose - quiet)
-    try:
-        with _handling(signal.SIGTERM, _interrupt):  # batch systems end a job with it
-            report = session.run(specs, settings, terminal)
-    finally:
-        terminal.aborted()
-    # the report is all that is left, and it is quick
-    with _handling(signal.SIGINT, signal.SIG_IGN), _handling(signal.SIGTERM, signal.SIG_IGN):
-        try:
-            terminal.finished(report)
-        finally:  # also where nobody can read the terminal
-            if json is not None:
-                json.write_bytes(to_json(report))
-    if report.interrupted:
-        return ExitCode.INTERRUPTED
-    return ExitCode.OK if report.ok else ExitCode.CHECKS_FAILED
-
-
-@app.command()
-def collect(
-    specs: Specs, keywords: Keywords = "", mirror: Mirror = None, offline: Offline = False
-) -> int:
-    """List the node ids of points and checks."""
-    found = _collect(specs, keywords, mirror, offline)
-    for node in found.node_ids:
-        typer.echo(node)
-    left_out = f", {counted(found.deselected, 'point')} deselected" if found.deselected else ""
-    typer.echo(
-        f"\n{counted(len(found.points), 'point')}, "
-        f"{counted(len(found.combinations), 'combination')} and "
-        f"{counted(len(found.expectations), 'check')} "
-        f"in {counted(len(found.specs), 'specification')}{left_out}"
-    )
-    return ExitCode.OK
-
-
-@app.command()
-def validate(specs: Specs) -> int:
-    """Check specifications against the language; fetch and fit nothing."""
-    from fitspec.spec import find_specs
-
-    for spec in find_specs(specs):
-        typer.echo(f"{spec.name}: valid")
-    return ExitCode.OK
-
-
-@app.command()
-def fetch(specs: Specs, mirror: Mirror = None, offline: Offline = False) -> int:
-    """Fetch and verify all sources, so that later runs need no network."""
-    found = _collect(specs, "", mirror, offline)
-    for spec in found.specs:
-        backgrounds = {p.case.background for p in found.points if p.spec is spec}
-        for background in sorted(backgrounds, key=lambda b: b.name):
-            typer.echo(f"{spec.name}: {background.name} {background.digest}")
-    return ExitCode.OK
-
-
-@app.command()
-def schema() -> int:
-    """Print the JSON Schema of the specification language."""
-    from fitspec.spec import json_schema
-
-    typer.echo(_dump(json_schema()))
-    return ExitCode.OK
-
-
-@cache_app.command("info")
-def cache_info() -> int:
-    """Show where the cache is and what it holds."""
-    from fitspec.config import cache_folder, load_config
-    from fitspec.execute import ResultStore
-
-    folder = cache_folder(load_config())
-    sources = [path.stat().st_size for path in (folder / "sources").glob("*") if path.is_file()]
-    results, size = ResultStore(folder / "results").size()
-    typer.echo(f"{folder}")
-    typer.echo(f"sources: {len(sources)} files, {sum(sources) / 1e6:.1f} MB")
-    typer.echo(f"results: {results} points, {size / 1e6:.1f} MB")
-    return ExitCode.OK
-
-
-@cache_app.command("clear")
-def cache_clear(
-    sources: Annotated[bool, typer.Option("--sources", help="Forget downloads, too.")] = False,
-) -> int:
-    """Forget all stored results."""
-    from fitspec.config import cache_folder, load_config
-    from fitspec.execute import ResultStore
-
-    folder = cache_folder(load_config())
-    store = ResultStore(folder / "results")
-    typer.echo(f"forgot {counted(store.size()[0], 'result')}")
-    store.clear()
-    if sources and (folder / "sources").exists():
-        shutil.rmtree(folder / "sources")
-    return ExitCode.OK
-
-
-def _require_writable(path: Path) -> None:
-    """Better to find out before an hour of fits."""
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"--json {path}: there is no such folder", "make it first")
-    if path.is_dir():
-        raise UsageError(f"--json {path}: is a folder", "name a file")
-    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
-        raise UsageError(f"--json {path}: may not be written", "choose another place")
-
-
-def _collect(specs: list[str], keywords: str, mirror: Path | None, offline: bool) -> Collection:
-    from fitspec.collect import collect as collect_points
-    from fitspec.session import Settings
-    from fitspec.spec import find_specs
-
-    access = Settings.from_config(mirror, offline=offline).access
-    return collect_points(find_specs(specs), access, keywords)
-
-
-def _dump(content: Any) -> str:
-    import orjson
-
-    return orjson.dumps(content, option=orjson.OPT_INDENT_2).decode()
-
-
-@contextmanager
-def _handling(number: signal.Signals, handler: Any) -> Iterator[None]:
-    """Another handler for a signal, as long as the block lasts."""
-    before = signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        signal.signal(number, before)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _unexpected(error: Exception) -> int:

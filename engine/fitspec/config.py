@@ -8,59 +8,102 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo
 
 from fitspec.errors import UsageError
+from fitspec.spec.endpoint import EndpointSettings, Kind
+from fitspec.spec.locate import key_lines, line_of
+from fitspec.spec.problems import Problem, problems_of, unprintable
+from fitspec.spec.types import Model, Name
 
 
-class Config(BaseModel):
+def _beside_the_file(path: Any, info: ValidationInfo) -> Any:
+    """Paths are relative to the configuration file, whose folder is the context."""
+    if isinstance(path, Path):
+        return path
+    if not path or not isinstance(path, str):
+        raise ValueError(f"input should be a path, found {path!r}")
+    return Path(info.context or ".") / Path(path).expanduser()
+
+
+OwnPath = Annotated[Path, BeforeValidator(_beside_the_file)]
+
+
+class NamedEndpoint(EndpointSettings):
+    """A table `[endpoints.NAME]`."""
+
+    kind: Kind
+    config: OwnPath | None = None
+    """Python file with a Parsl configuration. It is code: no specification can name one."""
+    options: dict[str, Any] = {}  # noqa: RUF012 (pydantic copies defaults)
+    """What else the kind understands."""
+
+
+class Config(Model):
     """Keys of ``config.toml``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    mirror: Path | None = None
+    mirror: OwnPath | None = None
     """Folder asked first for every source; relative to the configuration file."""
-    cache: Path | None = None
+    cache: OwnPath | None = None
     """Folder for downloads and results; relative to the configuration file."""
-    workers: Literal["auto"] | Annotated[int, Field(ge=1, strict=True)] = "auto"
+    workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     """Local workers where neither command line nor specification gives a number."""
+    endpoint: Name | None = None
+    """Name (or kind) of the endpoint where neither command line nor specification names one."""
+    endpoints: dict[Name, NamedEndpoint] = {}  # noqa: RUF012
+    """Endpoints by name."""
+
+
+def config_path() -> Path:
+    """The configuration file named by ``FITSPEC_CONFIG``, else the user's; it need not exist."""
+    named = os.environ.get("FITSPEC_CONFIG")
+    return Path(named or platformdirs.user_config_path("fitspec") / "config.toml")
 
 
 def load_config() -> Config:
-    """The configuration file named by ``FITSPEC_CONFIG``, else the user's, else the defaults.
+    """What :func:`config_path` says; without the file, the defaults.
 
     ``FITSPEC_MIRROR`` and ``FITSPEC_CACHE`` override its keys.
 
     Raises:
         UsageError: it cannot be read, or has a key or value that is not understood.
     """
-    named = os.environ.get("FITSPEC_CONFIG")
-    path = Path(named or platformdirs.user_config_path("fitspec") / "config.toml")
-    data: dict[str, object] = {}
+    path = config_path()
+    text = ""
     if path.exists():
         try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-            raise UsageError(f"{path}: {error}", "correct or remove it") from error
-    elif named:
+            text = path.read_text(encoding="utf-8")
+        except (UnicodeDecodeError, OSError) as error:
+            raise _unreadable(path, error) from error
+    elif os.environ.get("FITSPEC_CONFIG"):
         raise UsageError(f"FITSPEC_CONFIG names {path}, which does not exist", "correct it")
-    for key in ("mirror", "cache"):
-        if isinstance(folder := data.get(key), str):
-            data[key] = path.parent / Path(folder).expanduser()
-        if value := os.environ.get(f"FITSPEC_{key.upper()}"):
-            data[key] = Path(value).expanduser()
     try:
-        return Config.model_validate(data)
+        data: dict[str, Any] = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # beyond its grammar: huge integers, deep nesting
+        raise _unreadable(path, error) from error
+    if (key := unprintable(data)) is not None:
+        raise _wrong(path, text, Problem(key, "holds a control character", "write plain text"))
+    for name in ("mirror", "cache"):
+        if value := os.environ.get(f"FITSPEC_{name.upper()}"):
+            data[name] = Path(value).expanduser()
+    try:
+        return Config.model_validate(data, context=path.parent)
     except ValidationError as invalid:
-        last = invalid.errors()[-1]  # of workers: a number is what was meant
-        known = ", ".join(Config.model_fields)
-        problem = f"{path}: {last['loc'][0]}: {last['msg']}"
-        raise UsageError(problem, f"known keys: {known}") from invalid
+        raise _wrong(path, text, problems_of(invalid, data, Config)[0]) from invalid
 
 
 def cache_folder(config: Config) -> Path:
     """Where downloads and results are kept."""
     return config.cache or platformdirs.user_cache_path("fitspec")
+
+
+def _unreadable(path: Path, error: Exception) -> UsageError:
+    return UsageError(f"{path}: {error}", "correct or remove it")
+
+
+def _wrong(path: Path, text: str, problem: Problem) -> UsageError:
+    where = f"{path}:{line_of(problem.key, key_lines(text))}"
+    return UsageError(f"{where}: {problem.dotted}: {problem.text}", problem.remedy)

@@ -9,7 +9,7 @@ import platform
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
@@ -20,10 +20,12 @@ from typing import Protocol
 import fitspec
 from fitspec.checks import check, combine, cross_check
 from fitspec.collect import Collection, collect
-from fitspec.config import cache_folder, load_config
-from fitspec.errors import NotYetError, UsageError
-from fitspec.execute import Computed, LocalPool, ResultStore, prepare, run_fits
-from fitspec.execute.local import available_cores
+from fitspec.config import Config, cache_folder, load_config
+from fitspec.errors import EndpointError
+from fitspec.execute import Computed, Patience, ResultStore, prepare, run_fits
+from fitspec.execute.choose import choose_endpoint
+from fitspec.execute.endpoints import pool_of
+from fitspec.execute.pool import Endpoint, Pool, Traffic
 from fitspec.outcome import Outcome
 from fitspec.plan import Plan, make_plan, with_cross_checks
 from fitspec.results import (
@@ -37,9 +39,8 @@ from fitspec.results import (
 )
 from fitspec.sources import Access
 from fitspec.spec import SpecFile, find_specs
+from fitspec.spec.endpoint import LOCAL
 from fitspec.spec.models import Backend
-
-LOCAL = "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,10 @@ class Settings:
         access: mirror, cache and network policy.
         results: folder of the result store.
         keywords: ``-k`` expression.
-        workers: number of local workers.
-        default_workers: the user configuration's number, after the specifications'.
-        endpoint: kind or name of the endpoint.
+        only: node ids to keep; None: all.
+        workers: number of workers.
+        endpoint: name or kind of the endpoint.
+        config: the user's configuration, after the specifications: endpoints and their workers.
         backend: name of the backend.
         reuse: read the result store.
         max_failures: stop after this many failed checks and points; 0 never stops.
@@ -62,9 +64,10 @@ class Settings:
     access: Access
     results: Path
     keywords: str = ""
+    only: frozenset[str] | None = None
     workers: int | None = None
-    default_workers: int | None = None
     endpoint: str | None = None
+    config: Config = field(default_factory=Config)
     backend: str | None = None
     reuse: bool = True
     max_failures: int = 0
@@ -86,7 +89,7 @@ class Settings:
         return cls(
             access=Access(cache / "sources", mirror or config.mirror, offline),
             results=cache / "results",
-            default_workers=config.workers if isinstance(config.workers, int) else None,
+            config=config,
         )
 
 
@@ -101,6 +104,9 @@ class Observer(Protocol):
     def settled(self, points: Sequence[PointResult], checks: Sequence[CheckResult]) -> None:
         """A fit is done: the points it serves, and all checks that it decides."""
 
+    def progressed(self, traffic: Traffic) -> None:
+        """Chunks were submitted or came back."""
+
     def warned(self, message: str) -> None:
         """Something the user should know, once."""
 
@@ -110,6 +116,7 @@ class _Silence:
 
     def started(self, *_: object) -> None: ...
     def settled(self, *_: object) -> None: ...
+    def progressed(self, *_: object) -> None: ...
     def warned(self, *_: object) -> None: ...
 
 
@@ -132,11 +139,13 @@ def run(
     start = time.perf_counter()
     observer = observer or _Silence()
     specs = [_with_backend(spec, settings.backend) for spec in find_specs(arguments)]
-    prepare()
-    collection = collect(specs, settings.access, settings.keywords)
-    workers = _local_workers(specs, settings)
+    endpoint = choose_endpoint(specs, settings.config, settings.endpoint, settings.workers)
+    pool = pool_of(endpoint)
+    if endpoint.kind == LOCAL:
+        prepare()
+    collection = collect(specs, settings.access, settings.keywords, settings.only)
     plan = with_cross_checks(make_plan(collection), settings.cross_check)
-    environment = _environment(plan, workers)
+    environment = _environment(plan, endpoint, pool)
     observer.started(
         len(collection.points),
         len(collection.expectations),
@@ -145,7 +154,10 @@ def run(
         environment,
     )
     ledger = _Ledger(plan)
-    interrupted = _execute(plan, ledger, settings, workers, observer)
+    store = ResultStore(settings.results, read=settings.reuse)
+    patience = Patience(endpoint.deadline, endpoint.queue)
+    fits = run_fits(plan.fits.values(), pool, store, patience, observer.progressed)
+    interrupted = _execute(fits, ledger, settings, observer)
     return RunReport(
         specs=tuple(_record(spec, collection) for spec in specs),
         environment=environment,
@@ -165,15 +177,13 @@ def _record(spec: SpecFile, collection: Collection) -> SpecRecord:
 
 
 def _execute(
-    plan: Plan, ledger: _Ledger, settings: Settings, workers: int, observer: Observer
+    fits: Generator[Computed], ledger: _Ledger, settings: Settings, observer: Observer
 ) -> bool:
     """Compute and settle everything; True if it was interrupted."""
-    store = ResultStore(settings.results, read=settings.reuse)
     warned: set[str] = set()
     failed = 0
     try:
-        pool = LocalPool(min(workers, len(plan.fits)))
-        with closing(run_fits(plan.fits.values(), pool, store)) as computed:
+        with closing(fits) as computed:
             for fit in computed:
                 with _uninterrupted():
                     points, checks = ledger.settle(fit)
@@ -189,6 +199,10 @@ def _execute(
     except KeyboardInterrupt:
         ledger.give_up(f"{NOT_COMPUTED}: interrupted")
         return True
+    except EndpointError as error:
+        ledger.give_up(f"{NOT_COMPUTED}: {error}")
+        observer.warned(f"the endpoint is given up: {error}")
+        return False
     ledger.give_up(f"{NOT_COMPUTED}: stopped at --maxfail {settings.max_failures}")
     return False
 
@@ -303,29 +317,7 @@ def _with_backend(spec: SpecFile, name: str | None) -> SpecFile:
     return replace(spec, spec=spec.spec.model_copy(update={"backend": backend}))
 
 
-def _local_workers(specs: Sequence[SpecFile], settings: Settings) -> int:
-    """Number of local workers: command line, specification, configuration, cores."""
-    for spec in specs:
-        kind = settings.endpoint or spec.spec.endpoint.kind
-        if settings.endpoint is None and spec.spec.endpoint.name is not None:
-            kind = spec.spec.endpoint.name
-        if kind == LOCAL:
-            continue
-        if settings.endpoint is None:
-            raise spec.error(
-                ("endpoint",),
-                f"not yet: this version of fitspec cannot run on {kind!r}",
-                "run it here with --endpoint local",
-                NotYetError,
-            )
-        raise UsageError(f"--endpoint {kind}: not yet: only {LOCAL!r} can be used", "")
-    asked = [spec.spec.endpoint.workers for spec in specs]
-    numbers = [number for number in asked if isinstance(number, int)]
-    of_specs = max(numbers) if numbers else None
-    return settings.workers or of_specs or settings.default_workers or available_cores()
-
-
-def _environment(plan: Plan, workers: int) -> dict[str, str]:
+def _environment(plan: Plan, endpoint: Endpoint, pool: Pool) -> dict[str, str]:
     questions = [fit.order["question"] for fit in plan.fits.values()]
     backends = {
         f"pyhf ({q['tensor']}, {q['optimizer']})" if q["backend"] == "pyhf" else q["backend"]
@@ -339,6 +331,6 @@ def _environment(plan: Plan, workers: int) -> dict[str, str]:
         "scipy": version("scipy"),
         "pyhf": version("pyhf"),
         "backend": ", ".join(sorted(backends)),
-        "endpoint": LOCAL,
-        "workers": str(workers),
+        "endpoint": endpoint.title,
+        "workers": str(pool.workers),
     }

@@ -13,7 +13,10 @@ import fitspec
 
 def of_libraries() -> dict[str, str]:
     """Versions of the libraries that make the numbers."""
-    return {library: version(library) for library in ("numpy", "scipy", "pyhf")}
+    return {library: _version(library) for library in ("numpy", "scipy", "pyhf")}
+
+
+_version = functools.cache(version)  # it reads files
 
 
 def of_program() -> dict[str, str]:

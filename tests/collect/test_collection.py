@@ -35,11 +35,13 @@ CLs_obs = 0.5
 CHECKS = ["signal_100_1::CLs_obs", "signal_100_1::CLs_exp", "signal_200_2::mu_hat"]
 
 
-def collected(folder: Path, tail: str = "", keywords: str = "") -> Collection:
+def collected(
+    folder: Path, tail: str = "", keywords: str = "", only: frozenset[str] | None = None
+) -> Collection:
     """The small specification with more text at its end."""
     path = folder / "small.toml"
     path.write_text(path.read_text() + tail)
-    return collect([load_spec(path, "small.toml")], Access(folder / "cache"), keywords)
+    return collect([load_spec(path, "small.toml")], Access(folder / "cache"), keywords, only)
 
 
 def names(found: Collection) -> list[str]:
@@ -175,6 +177,24 @@ def test_nothing_collected_says_what_left_nothing(analysis, tail, keywords, mess
 def test_no_specification_at_all_is_nothing_collected(tmp_path):
     with pytest.raises(NothingCollectedError, match=r"^no specification: no points"):
         collect([], Access(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("keywords", "expected"),
+    [("", ["signal_100_1::CLs_exp", "signal_200_1"]), ("200", ["signal_200_1"])],
+)
+def test_nodes_may_be_chosen_one_by_one(analysis, keywords, expected):
+    chosen = {f"small.toml::{name}" for name in ("signal_100_1::CLs_exp", "signal_200_1")}
+
+    found = collected(analysis, EXPECT, keywords, frozenset(chosen))
+
+    assert names(found) == expected
+    assert found.deselected == 4 - len(expected)
+
+
+def test_chosen_nodes_that_are_gone_leave_nothing(analysis):
+    with pytest.raises(NothingCollectedError, match="none of the chosen points is there any more"):
+        collected(analysis, EXPECT, only=frozenset({"small.toml::signal_1_1"}))
 
 
 def test_a_malformed_selection_is_told_before_any_source_is_opened(analysis):

@@ -54,7 +54,8 @@ name = "native"
 [endpoint]
 kind = "local"
 workers = "auto"
-name = "river"
+deadline = 60
+queue = 3600.0
 [combine]
 best_expected = "region"
 [[expect]]
@@ -108,6 +109,7 @@ GOOD = {
     "pyhf with its settings": 'backend = {name = "pyhf", tensor = "jax", optimizer = "minuit"}',
     "a Globus endpoint": 'endpoint = {kind = "funcx", id = "4b116d3c-1703-4f8f-9f6f-39921e5864df"}',
     "a Dask endpoint": 'endpoint = {kind = "dask", address = "tcp://10.0.0.1:8786"}',
+    "a named endpoint": 'endpoint = {name = "river", deadline = 60, queue = 3600}',
     "a plugin's endpoint": 'endpoint = {kind = "slurm", workers = 8}',
     "numbers of a point": f"""
         [[expect]]
@@ -259,7 +261,23 @@ def test_one_value_stands_for_a_list_of_one() -> None:
 
 
 def test_funcx_is_another_name_for_globus_compute() -> None:
-    assert spec('endpoint.kind = "funcx"').endpoint.kind == "globus-compute"
+    uuid = "4b116d3c-1703-4f8f-9f6f-39921e5864df"
+    endpoint = spec(f'endpoint = {{kind = "funcx", id = "{uuid}"}}').endpoint
+    assert (endpoint.kind, str(endpoint.id)) == ("globus-compute", uuid)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", False),
+        ("endpoint.workers = 3", False),
+        ("endpoint = {deadline = 60, queue = 0}", False),
+        ('endpoint.kind = "local"', True),
+        ('endpoint.name = "river"', True),
+    ],
+)
+def test_an_endpoint_may_leave_open_where_it_is(text: str, says: bool) -> None:
+    assert spec(text).endpoint.says_where is says
 
 
 @pytest.mark.parametrize(
@@ -337,6 +355,11 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 NAMES = st.text(min_size=1, max_size=8)
 LABELS = NAMES | st.integers() | FINITE
 FRACTIONS = st.floats(0.01, 0.99)
+ENDPOINT = {
+    "workers": st.just("auto") | st.integers(1, 64),
+    "deadline": st.floats(1, 1e6),
+    "queue": st.integers(0, 10**6),
+}
 DIGESTS = st.sampled_from(["0", "a", "f"]).map(lambda digit: f"sha256:{digit * 64}")
 RANGES = table(ge=FINITE, gt=FINITE, le=FINITE, lt=FINITE).filter(bool)
 SELECT = st.dictionaries(NAMES, LABELS | some(LABELS) | RANGES, max_size=2)
@@ -403,7 +426,8 @@ SPECS = table(
         ),
     ),
     endpoint=st.one_of(
-        table(kind=NAMES, workers=st.just("auto") | st.integers(1, 64), name=NAMES),
+        table(kind=st.sampled_from(["local", "parsl", "mpi", "slurm"]), **ENDPOINT),
+        table({"name": NAMES}, **ENDPOINT),
         table({"kind": st.just("funcx"), "id": st.uuids().map(str)}),
         table({"kind": st.just("dask"), "address": NAMES}),
     ),

@@ -53,7 +53,20 @@ ONE_PROBLEM = {
     ),
     "an address here": (
         '[endpoint]\naddress = "tcp://10.0.0.1"',
-        '4: endpoint: id and address belong to remote kinds; this one is "local"',
+        '4: endpoint: address belongs to kind = "dask"; this is "local"',
+    ),
+    "a name and a place": (
+        '[endpoint]\nname = "river"\nkind = "dask"\naddress = "tcp://10.0.0.1"',
+        "4: endpoint: name stands for kind, id and address; remove kind and address",
+    ),
+    "a Parsl configuration, which is code": (
+        '[endpoint]\nkind = "parsl"\nconfig = "cluster.py"',
+        "6: endpoint.config: unknown key; "
+        "known keys: address, deadline, id, kind, name, queue, workers",
+    ),
+    "a Globus endpoint without its UUID": (
+        '[endpoint]\nkind = "funcx"',
+        '4: endpoint: kind = "globus-compute" needs id; it is the UUID of the endpoint',
     ),
     "a value twice": ("poi.test = [1, 2, 1]", "4: poi: test lists a POI value twice"),
     "a missing key": (

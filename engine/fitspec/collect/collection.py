@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from fitspec.collect.cases import Opener
@@ -44,20 +45,26 @@ class Collection:
         return nodes + [node for c in self.combinations for node in checks.get(c.node_id, [])]
 
 
-def collect(specs: Sequence[SpecFile], access: Access, keywords: str = "") -> Collection:
+def collect(
+    specs: Sequence[SpecFile],
+    access: Access,
+    keywords: str = "",
+    only: AbstractSet[str] | None = None,
+) -> Collection:
     """The points of specifications that ``[patches] select`` and ``-k`` keep.
 
     Args:
         specs: validated specifications.
         access: how their sources may be reached.
         keywords: a ``-k`` expression.
+        only: node ids to keep, of those that match; None: all.
 
     Raises:
         SpecError: a source is not what a specification says.
         UsageError: the expression is malformed.
         NothingCollectedError: no point is left.
     """
-    matches = compile_keywords(keywords)
+    matches = _among(only, compile_keywords(keywords))
     opener = Opener(access)
     for spec in specs:
         require_supported(spec)
@@ -72,6 +79,12 @@ def collect(specs: Sequence[SpecFile], access: Access, keywords: str = "") -> Co
     if not collection.points:
         raise _nothing(collection, keywords)
     return collection
+
+
+def _among(only: AbstractSet[str] | None, matches: Matcher) -> Matcher:
+    if only is None:
+        return matches
+    return lambda node_id, labels: node_id in only and matches(node_id, labels)
 
 
 def _collect_one(spec: SpecFile, opener: Opener, matches: Matcher) -> Collection:
@@ -118,7 +131,9 @@ def _select_nodes(
 
 def _nothing(collection: Collection, keywords: str) -> NothingCollectedError:
     names = ", ".join(spec.name for spec in collection.specs) or "no specification"
-    if collection.deselected:
+    if collection.deselected and keywords:
         problem = f"-k {keywords!r} selects none of the {collection.deselected} points"
         return NothingCollectedError(f"{names}: {problem}", "`fitspec collect` lists them")
+    if collection.deselected:
+        return NothingCollectedError(f"{names}: none of the chosen points is there any more")
     return NothingCollectedError(f"{names}: no points", "loosen [patches] select")

@@ -37,6 +37,16 @@ class Endpoint:
     queue: float = 0.0
     options: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def title(self) -> str:
+        """``river (globus-compute)``, or the kind alone."""
+        return self.kind if self.name == self.kind else f"{self.name} ({self.kind})"
+
+    @property
+    def place(self) -> str:
+        """What says where it is: UUID, address or file; empty where the kind says it all."""
+        return str(self.id or self.address or self.config or "")
+
 
 @dataclass(frozen=True, slots=True)
 class Habits:
@@ -56,7 +66,7 @@ class Habits:
     at_least: float = 0.5
     in_flight: int | None = 2
     max_bytes: int | None = 4_000_000
-    compression: int = 6
+    compression: int = 1
     isolate: bool = False
 
 

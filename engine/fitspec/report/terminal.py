@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fitspec.errors import counted
+from fitspec.execute.pool import Traffic
 from fitspec.inference.asymptotics import SIGMAS
 from fitspec.outcome import Toys
 from fitspec.report.fits import brief, fit_tables
@@ -47,6 +48,7 @@ class TerminalReport:
         self._dots = 0
         self._column = 0
         self._total = 0
+        self._news = (0, 0)
 
     def started(
         self, points: int, checks: int, deselected: int, specs: int, environment: Mapping[str, str]
@@ -69,7 +71,7 @@ class TerminalReport:
             )
         if self._console.is_terminal and self._verbosity >= 0:
             self._progress = _progress(self._console)
-            self._progress.add_task("fits", total=points)
+            self._progress.add_task("fits", total=points, traffic="")
             self._progress.start()
 
     def settled(self, points: Sequence[PointResult], checks: Sequence[CheckResult]) -> None:
@@ -83,6 +85,16 @@ class TerminalReport:
                 self._dot(marks.get((point.spec, point.id), "."))
             if self._progress is not None:
                 self._progress.advance(self._progress.task_ids[0])
+
+    def progressed(self, traffic: Traffic) -> None:
+        """The bar tells what is under way; with -v, a line does where that is news."""
+        if self._progress is not None:
+            self._progress.update(self._progress.task_ids[0], traffic=_under_way(traffic))
+        news = (traffic.workers, traffic.resent)
+        if self._verbosity > 0 and news != self._news:
+            waiting = counted(traffic.waiting, "point")
+            self._print(f"{_under_way(traffic)}, {waiting} waiting")
+        self._news = news
 
     def warned(self, message: str) -> None:
         """A warning, at once."""
@@ -253,13 +265,20 @@ class _Rate(ProgressColumn):
         return Text(f"{speed:.1f} points/s" if speed >= 1 else f"{1 / speed:.1f} s/point")
 
 
+def _under_way(traffic: Traffic) -> str:
+    resent = f", {traffic.resent} sent again" if traffic.resent else ""
+    chunks = f"{counted(traffic.in_flight, 'chunk')} in flight{resent}"
+    return f"{counted(traffic.workers, 'worker')}, {chunks}"
+
+
 def _progress(console: Console) -> Progress:
     return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=20),
         MofNCompleteColumn(),
         _Rate(),
+        TextColumn("{task.fields[traffic]}"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),

@@ -22,7 +22,7 @@ from fitspec.errors import (
     UsageError,
     nearest,
 )
-from fitspec.spec.locate import KeyPath, key_lines
+from fitspec.spec.locate import KeyPath, key_lines, line_of
 from fitspec.spec.models import SCHEMA_VERSION, Spec
 from fitspec.spec.problems import Problem, problems_of, unprintable
 
@@ -230,7 +230,7 @@ def _validated(name: str, path: Path, text: str, data: dict[str, object]) -> Spe
     try:
         spec = Spec.model_validate(data)
     except ValidationError as invalid:
-        errors = tuple(_spec_error(name, lines, p) for p in problems_of(invalid, data))
+        errors = tuple(_spec_error(name, lines, p) for p in problems_of(invalid, data, Spec))
         raise errors[0] if len(errors) == 1 else InvalidSpecsError(errors) from invalid
     return SpecFile(name, path, text, spec)
 
@@ -238,11 +238,4 @@ def _validated(name: str, path: Path, text: str, data: dict[str, object]) -> Spe
 def _spec_error(
     name: str, lines: dict[KeyPath, int], problem: Problem, kind: type[SpecError] = SpecError
 ) -> SpecError:
-    return kind(problem.text, name, _line(lines, problem.key), problem.dotted, problem.remedy)
-
-
-def _line(lines: dict[KeyPath, int], key: KeyPath) -> int:
-    """Line of the key, or of the nearest table around it that is written out."""
-    while key and key not in lines:
-        key = key[:-1]
-    return lines.get(key, 1)
+    return kind(problem.text, name, line_of(problem.key, lines), problem.dotted, problem.remedy)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import re
+from collections.abc import Mapping
 
 KeyPath = tuple[str | int, ...]
 
@@ -38,6 +39,13 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     scanner = _Scanner(text)
     scanner.document()
     return scanner.lines
+
+
+def line_of(key: KeyPath, lines: Mapping[KeyPath, int]) -> int:
+    """1-based line of a key, or of the nearest table around it that is written out."""
+    while key and key not in lines:
+        key = key[:-1]
+    return lines.get(key, 1)
 
 
 class _Scanner:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
-from uuid import UUID
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from fitspec.errors import counted
 from fitspec.results import Label
+from fitspec.spec.endpoint import Endpoint
 from fitspec.spec.expect import Expect
 from fitspec.spec.fit import Fit
 from fitspec.spec.types import (
@@ -42,10 +42,6 @@ def _keys(key: str) -> list[str]:
 
 def _selection(value: Any) -> Any:
     return value if isinstance(value, Mapping | Range) else one_or_more(value)
-
-
-def _endpoint_alias(kind: Any) -> Any:
-    return "globus-compute" if kind == "funcx" else kind
 
 
 class Analysis(Model):
@@ -259,26 +255,6 @@ class Backend(Model):
     def _pyhf_settings(self) -> Backend:
         if self.name != "pyhf" and (self.tensor is not None or self.optimizer is not None):
             raise ValueError('tensor and optimizer belong to name = "pyhf"')
-        return self
-
-
-class Endpoint(Model):
-    """Where the fits run."""
-
-    kind: Annotated[Name, BeforeValidator(_endpoint_alias)] = "local"
-    """`local`, `globus-compute` (alias `funcx`), `parsl`, `dask`, or a plugin's name."""
-    workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
-    name: Name | None = None
-    """A named endpoint of the user's own configuration."""
-    id: Annotated[UUID, Field(strict=False)] | None = None
-    """UUID of a Globus Compute endpoint."""
-    address: Name | None = None
-    """Address of a Dask scheduler."""
-
-    @model_validator(mode="after")
-    def _local_has_no_address(self) -> Endpoint:
-        if self.kind == "local" and (self.id is not None or self.address is not None):
-            raise ValueError('id and address belong to remote kinds; this one is "local"')
         return self
 
 

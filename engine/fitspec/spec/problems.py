@@ -12,7 +12,6 @@ from pydantic import BaseModel, ValidationError
 
 from fitspec.errors import nearest
 from fitspec.spec.locate import KeyPath
-from fitspec.spec.models import Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +46,14 @@ def unprintable(data: Any, key: KeyPath = ()) -> KeyPath | None:
     return None
 
 
-def problems_of(invalid: ValidationError, data: Mapping[str, Any]) -> list[Problem]:
-    """All problems of a specification, each key once, in the order of the language."""
+def problems_of(
+    invalid: ValidationError, data: Mapping[str, Any], model: type[BaseModel]
+) -> list[Problem]:
+    """All problems of a document, each key once, in the order of its model."""
     problems: dict[KeyPath, tuple[int, Problem]] = {}
     # each member of a union reports what it misses; the one that got furthest is what was meant
     for error in invalid.errors(include_url=False):
-        problem = _problem(error, data)
+        problem = _problem(error, data, model)
         candidate = (_vagueness(error["type"]), problem)
         best = problems.setdefault(problem.key, candidate)
         if candidate[0] < best[0]:
@@ -73,7 +74,7 @@ def _inside(key: KeyPath, outer: KeyPath) -> bool:
     return len(key) > len(outer) and key[: len(outer)] == outer
 
 
-def _problem(error: Any, data: Mapping[str, Any]) -> Problem:
+def _problem(error: Any, data: Mapping[str, Any], model: type[BaseModel]) -> Problem:
     key = _existing(error["loc"], data, with_last=error["type"] in {"missing", "extra_forbidden"})
     found = error["input"]
     if isinstance(found, tuple) and error["type"] != "missing":
@@ -87,7 +88,7 @@ def _problem(error: Any, data: Mapping[str, Any]) -> Problem:
         case "too_short" | "string_too_short":
             return Problem(key, "may not be empty")
         case "extra_forbidden":
-            good = sorted(_fields_at(key[:-1]))
+            good = sorted(_fields_at(key[:-1], model))
             remedy = nearest(str(key[-1]), good) or f"known keys: {', '.join(good)}"
             return Problem(key, "unknown key", remedy)
         case "literal_error":
@@ -140,9 +141,9 @@ def _in_toml_terms(message: str) -> str:
     )
 
 
-def _fields_at(key: KeyPath) -> set[str]:
-    """Keys that the language allows inside the table at ``key``."""
-    models: set[type[BaseModel]] = {Spec}
+def _fields_at(key: KeyPath, model: type[BaseModel]) -> set[str]:
+    """Keys that a model allows inside the table at ``key``."""
+    models = {model}
     for part in key:
         if isinstance(part, int):
             continue

@@ -1,0 +1,1 @@
+"""The commands, a module each; all but the option parser is imported when one is called."""

@@ -1,0 +1,35 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from fitspec.collect import Collection
+
+Specs = Annotated[
+    list[str],
+    typer.Argument(metavar="SPEC...", help="Files, folders, or @name of a curated specification."),
+]
+Keywords = Annotated[
+    str,
+    typer.Option("-k", metavar="EXPR", help="Select by node id or label=value, as pytest's -k."),
+]
+Mirror = Annotated[
+    Path | None,
+    typer.Option("--mirror", metavar="DIR", help="Look for every source here first."),
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Never touch the network.")]
+
+
+def collected(specs: list[str], keywords: str, mirror: Path | None, offline: bool) -> Collection:
+    """What specifications hold, found as the options say."""
+    from fitspec.collect import collect as collect_points
+    from fitspec.session import Settings
+    from fitspec.spec import find_specs
+
+    access = Settings.from_config(mirror, offline=offline).access
+    return collect_points(find_specs(specs), access, keywords)

@@ -1,0 +1,54 @@
+"""Commands that look at specifications and fit nothing."""
+
+from __future__ import annotations
+
+import typer
+
+from fitspec.commands.options import Keywords, Mirror, Offline, Specs, collected
+from fitspec.errors import ExitCode, counted
+
+
+def collect(
+    specs: Specs, keywords: Keywords = "", mirror: Mirror = None, offline: Offline = False
+) -> int:
+    """List the node ids of points and checks."""
+    found = collected(specs, keywords, mirror, offline)
+    for node in found.node_ids:
+        typer.echo(node)
+    left_out = f", {counted(found.deselected, 'point')} deselected" if found.deselected else ""
+    typer.echo(
+        f"\n{counted(len(found.points), 'point')}, "
+        f"{counted(len(found.combinations), 'combination')} and "
+        f"{counted(len(found.expectations), 'check')} "
+        f"in {counted(len(found.specs), 'specification')}{left_out}"
+    )
+    return ExitCode.OK
+
+
+def validate(specs: Specs) -> int:
+    """Check specifications against the language; fetch and fit nothing."""
+    from fitspec.spec import find_specs
+
+    for spec in find_specs(specs):
+        typer.echo(f"{spec.name}: valid")
+    return ExitCode.OK
+
+
+def fetch(specs: Specs, mirror: Mirror = None, offline: Offline = False) -> int:
+    """Fetch and verify all sources, so that later runs need no network."""
+    found = collected(specs, "", mirror, offline)
+    for spec in found.specs:
+        backgrounds = {p.case.background for p in found.points if p.spec is spec}
+        for background in sorted(backgrounds, key=lambda b: b.name):
+            typer.echo(f"{spec.name}: {background.name} {background.digest}")
+    return ExitCode.OK
+
+
+def schema() -> int:
+    """Print the JSON Schema of the specification language."""
+    import orjson
+
+    from fitspec.spec import json_schema
+
+    typer.echo(orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2).decode())
+    return ExitCode.OK
