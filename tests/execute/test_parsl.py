@@ -258,41 +258,28 @@ def test_a_point_that_hangs_beyond_all_deadlines_is_tried_on_other_workers(
     monkeypatch.setattr(runner, "GRACE", 8.0)
     pool = Watched()
 
-    found = reasons(run_fits(small, pool, store, Patience(deadline=0.5)), small)
+    found = reasons(run_fits(small, pool, store, Patience(deadline=1.0)), small)
 
     assert found == only_the_culprit(None)
-    assert len(pool.executors) == 2
+    assert len(pool.executors) >= 2
     wait_until(lambda: not marked.alive(), patience=5)
-
-
-SUBMITTER = """\
-import sys
-from pathlib import Path
-import stau
-from fitspec.execute import ResultStore, run_fits
-from fitspec.execute.parsl import ParslPool
-from fitspec.execute.pool import Endpoint
-
-pool = ParslPool(Endpoint("parsl", "parsl", workers=2))
-for _ in run_fits(stau.some(Path(sys.argv[1])), pool, ResultStore(Path(sys.argv[2]))):
-    pass
-"""
 
 
 @pytest.mark.data
 def test_a_submitter_that_is_killed_leaves_nothing_and_nothing_is_computed_twice(
-    shared, store, mirror, marked, monkeypatch
+    shared, mirror, marked, tmp_path, monkeypatch
 ):
-    let_workers_import(TESTS, monkeypatch)
-    command = [sys.executable, "-c", SUBMITTER, str(mirror), str(store.folder)]
-    submitter = subprocess.Popen(command)
+    monkeypatch.setenv("FITSPEC_MIRROR", str(mirror))
+    store = ResultStore(tmp_path / "cache" / "results")
+    command = [sys.executable, "-m", "fitspec", "run", "@stau", "--endpoint", "parsl", "-n", "2"]
+    submitter = subprocess.Popen([*command, "-q"])
     wait_until(lambda: store.size()[0] >= 5)
     submitter.kill()
     submitter.wait()
     wait_until(lambda: not marked.alive(), patience=5)
     kept = store.size()[0]
 
-    tasks = stau.some(mirror)
+    tasks = stau.tasks(mirror)
     found = list(run_fits(tasks, shared, store))
 
     assert 5 <= kept < len(tasks)

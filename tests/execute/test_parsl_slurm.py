@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,6 +124,27 @@ def test_a_job_that_is_cancelled_is_replaced(queue, configured, store, mirror):
     assert len(cancelled) == 1
     assert len({c.outcome.worker for c in found}) == 2
     wait_until(lambda: not queue("squeue", "-h"), patience=10)
+
+
+@pytest.mark.data
+def test_a_submitter_that_is_killed_leaves_no_job(
+    queue, configured, store, mirror, tmp_path, monkeypatch
+):
+    configured()
+    settings = '[endpoints.cluster]\nkind = "parsl"\nconfig = "config.py"\n'
+    (tmp_path / "config.toml").write_text(settings)
+    monkeypatch.setenv("FITSPEC_CONFIG", str(tmp_path / "config.toml"))
+    monkeypatch.setenv("FITSPEC_CACHE", str(tmp_path))
+    monkeypatch.setenv("FITSPEC_MIRROR", str(mirror))
+    command = [sys.executable, "-m", "fitspec", "run", "@stau", "--endpoint", "cluster", "-q"]
+    submitter = subprocess.Popen(command)
+    wait_until(lambda: store.size()[0] >= 1)
+    assert queue("squeue", "-h")
+    submitter.kill()
+    submitter.wait()
+
+    # workers miss the heartbeat, and end with their jobs
+    wait_until(lambda: not queue("squeue", "-h"), patience=30)
 
 
 @pytest.mark.data
