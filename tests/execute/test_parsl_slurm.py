@@ -149,13 +149,14 @@ def test_a_submitter_that_is_killed_leaves_no_job(
 
 @pytest.mark.data
 def test_a_partition_that_is_none_is_an_endpoint_error_in_slurms_words(
-    queue, configured, store, mirror
+    queue, configured, store, mirror, tmp_path
 ):
     with pytest.raises(EndpointError) as caught:
         list(run_fits(stau.some(mirror), configured(partition="nowhere"), store))
 
     assert str(caught.value) == (
         "Parsl gets no workers: sbatch: error: invalid partition specified: nowhere "
-        "sbatch: error: Batch job submission failed: Invalid partition name specified"
+        "sbatch: error: Batch job submission failed: Invalid partition name specified; "
+        f"correct {tmp_path / 'config.py'}"
     )
     assert store.size() == (0, 0)

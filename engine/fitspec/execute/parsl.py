@@ -96,10 +96,16 @@ class ParslPool:
             here = f"fitspec {fitspec.__version__}"
             return EndpointError(problem, f"install {here} where the configuration starts them")
         if names & {"BadStateException", "TooManyJobFailuresError", "VersionMismatch"}:
-            return EndpointError(f"Parsl gets no workers: {getattr(error, 'reason', text)}")
+            return self._no_workers(str(getattr(error, "reason", text)))
         if names & {"SerializationError", "MemoryError"}:
             return TooLargeError(f"Parsl: {text or 'out of memory'}")
         return pool.explain(error)
+
+    def _no_workers(self, reason: str) -> EndpointError:
+        remedy = "" if self.endpoint.config is None else f"correct {self.endpoint.config}"
+        if "does not match interchange version" in reason:
+            remedy = "install the same Parsl and Python there as here"
+        return EndpointError(f"Parsl gets no workers: {reason}", remedy)
 
 
 @functools.cache

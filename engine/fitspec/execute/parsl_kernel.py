@@ -9,6 +9,7 @@ import contextlib
 import functools
 import math
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -51,10 +52,6 @@ HEARTBEAT, MISSED = 1, 5
 PARSLS_FOLDER = "runinfo"
 """Where Parsl writes unless it is told: in the working directory."""
 
-INTERCHANGE = [
-    sys.executable, "-P", str(Path(__file__).with_name("parsl_interchange.py")), str(os.getpid())
-]  # fmt: skip
-
 WORKER_INIT = """\
 ( trap '' TERM
   while kill -0 {submitter} && kill -0 $$; do sleep 0.5; done 2> /dev/null
@@ -83,7 +80,9 @@ def local_config(workers: int) -> Config:
     )
     # neither a bin folder need be on the path, nor is the working directory one of modules
     program = "process_worker_pool.py"
-    module = f"{sys.executable} -P -m parsl.executors.high_throughput.process_worker_pool"
+    module = (
+        f"{shlex.quote(sys.executable)} -P -m parsl.executors.high_throughput.process_worker_pool"
+    )
     executor.launch_cmd = executor.launch_cmd.replace(program, module, 1)
     return Config(executors=[executor], strategy="simple", strategy_period=0.1, usage_tracking=0)
 
@@ -140,7 +139,7 @@ def open_kernel(config: Config) -> Iterator[Executor]:
 
 
 def _tame(config: Config, stack: contextlib.ExitStack) -> None:
-    """What Parsl is for is decided elsewhere: retries by the runner, files by the user."""
+    """Retries are the runner's, and files the user's: only what is asked for is written."""
     config.retries = 0
     if config.run_dir == PARSLS_FOLDER:
         config.run_dir = stack.enter_context(_run_folder(config))
@@ -148,7 +147,9 @@ def _tame(config: Config, stack: contextlib.ExitStack) -> None:
     for executor in config.executors:
         if isinstance(executor, HighThroughputExecutor):
             if list(executor.interchange_launch_cmd) == ["interchange.py"]:
-                executor.interchange_launch_cmd = INTERCHANGE
+                program = Path(__file__).with_name("parsl_interchange.py")
+                submitter = str(os.getpid())
+                executor.interchange_launch_cmd = [sys.executable, "-P", str(program), submitter]
             if executor.block_error_handler is simple_error_handler:
                 executor.block_error_handler = give_up_where_no_block_works
 
@@ -181,9 +182,11 @@ def give_up_where_no_block_works(executor: Any, status: dict[str, JobStatus]) ->
 
 
 def _reason(status: JobStatus) -> str:
-    """Why a block does not work, in the words of whoever knows best."""
-    said = status.stderr_summary or (status.message or "").partition("stderr=")[2]
-    return " ".join((said.strip() or status.message or str(status.state)).split())
+    """Why a block does not work: the last words of whoever knows best."""
+    of_commands = (status.message or "").partition("stderr=")[2]
+    said = status.stderr_summary or of_commands or status.message or str(status.state)
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return " ".join(lines[-3:])
 
 
 class KernelExecutor(Executor):
