@@ -333,6 +333,21 @@ def test_blocks_that_do_not_work_are_an_endpoint_error_in_their_own_words(
     assert not (tmp_path / "runinfo").exists()
 
 
+def test_workers_with_another_parsl_are_an_endpoint_error(
+    configured, small, store, tmp_path, marked
+):
+    other = 'import parsl.version\nparsl.version.VERSION = "1999.01.01"\n'
+    (tmp_path / "sitecustomize.py").write_text(other)
+    pool = configured(CONFIG.format(provider=f"worker_init='export PYTHONPATH={tmp_path}'"))
+
+    with pytest.raises(EndpointError) as caught:
+        list(run_fits(small, pool, store))
+
+    assert "parsl.v=1999.01.01 does not match" in str(caught.value)
+    assert caught.value.remedy == "install the same Parsl and Python there as here"
+    wait_until(lambda: not marked.alive(), patience=5)
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

@@ -269,16 +269,19 @@ class KernelExecutor(Executor):
 
     def _watch(self) -> None:
         """Parsl itself would wait for ever for the answers of a dead interchange."""
-        while not self._closed.wait(0.2):
-            if any(map(_has_died, self._htexes)):
-                with self._lock:
-                    self._broken = True
-                    lost = list(self._open)
-                    self._open.clear()
-                for future in lost:
-                    with contextlib.suppress(InvalidStateError):
-                        future.set_exception(BrokenExecutor("Parsl's interchange died"))
+        while not any(map(_has_died, self._htexes)):
+            if self._closed.wait(0.2):
                 return
+        self._closed.wait(0.2)
+        if any(htex.bad_state_is_set for htex in self._htexes):
+            return  # its last words said why, and all futures have them
+        with self._lock:
+            self._broken = True
+            lost = list(self._open)
+            self._open.clear()
+        for future in lost:
+            with contextlib.suppress(InvalidStateError):
+                future.set_exception(BrokenExecutor("Parsl's interchange died"))
 
     def _stop(self) -> None:
         poller = self._kernel.job_status_poller
