@@ -27,8 +27,8 @@ DOCS = ROOT / "docs"
 FOLDER = DOCS / "endpoints"
 PAGES = [DOCS / "endpoints.md", *sorted(FOLDER.glob("*.md"))]
 FILES = [path for path in sorted(FOLDER.rglob("*")) if path.is_file() and path.suffix != ".md"]
-TEMPLATES = sorted((FOLDER / "globus").iterdir())
-CONFIGURATIONS = sorted((FOLDER / "parsl").iterdir())
+TEMPLATES = sorted((FOLDER / "globus").glob("*.j2"))
+CONFIGURATIONS = sorted((FOLDER / "parsl").glob("*.py"))
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = [
     (page.stem, language, text)
@@ -98,6 +98,21 @@ def test_commands_are_bash_and_their_options_fitspecs(
             arguments = words[words.index("fitspec") + 1 :]
             assert run_command_line([*arguments, "--help"]) == ExitCode.OK
             assert capsys.readouterr().err == ""
+
+
+def test_commands_of_the_endpoint_are_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    testing = pytest.importorskip("click.testing")
+    monkeypatch.setenv("GLOBUS_COMPUTE_USER_DIR", str(tmp_path))
+    cli = pytest.importorskip("globus_compute_endpoint.cli")
+    text = (FOLDER / "globus-compute.md").read_text()
+    commands = set(re.findall(r"^globus-compute-endpoint (.*)$", text, re.MULTILINE))
+    commands |= set(re.findall(r"`globus-compute-endpoint (.*?)`", text))
+    assert {command.split()[0] for command in commands} >= {"configure", "start", "restart"}
+    for command in commands:
+        done = testing.CliRunner().invoke(cli.app, [*shlex.split(command), "--help"])
+        assert done.exit_code == 0, done.output
 
 
 @pytest.mark.parametrize("text", blocks("python"))

@@ -17,7 +17,10 @@ if __name__ == "__main__":
         protocol="tls://",
         security=Security(),  # of Dask's own configuration
         scheduler_options={"port": 8786, "dashboard_address": "127.0.0.1:0"},
-        job_script_prologue=["export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1"],
+        job_script_prologue=[
+            "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1",
+            "export MALLOC_TRIM_THRESHOLD_=134217728",  # Dask's own costs a third of the time
+        ],
     )
     cluster.adapt(minimum_jobs=0, maximum_jobs=4)
     print(cluster.scheduler_address, flush=True)
