@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import re
-import runpy
 import shlex
 import subprocess
 import tomllib
@@ -18,8 +17,11 @@ import pytest
 import fitspec
 from fitspec.cli import run_command_line
 from fitspec.config import load_config
-from fitspec.errors import ExitCode
+from fitspec.errors import ExitCode, UsageError
 from fitspec.execute.choose import choose_endpoint
+from fitspec.execute.endpoints import pool_of
+from fitspec.execute.parsl import load as parsl_configuration
+from fitspec.execute.pool import Endpoint
 from fitspec.spec import find_specs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -188,18 +190,22 @@ def test_slurms_jobs_start_the_container_with_all_cores(render: Any) -> None:
     subprocess.run(["bash", "-n"], input=provider.worker_init + script, text=True, check=True)
 
 
+WORKERS = {"condor": 400, "local": 4, "slurm": 128}
+"""Blocks times workers of one."""
+
+
 @pytest.mark.parametrize("path", CONFIGURATIONS, ids=relative)
 def test_a_configuration_is_what_parsl_takes(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    parsl = pytest.importorskip("parsl")
+    pytest.importorskip("parsl")
     for name in ("address_by_hostname", "address_by_route"):
         monkeypatch.setattr(f"parsl.addresses.{name}", lambda: "10.1.0.7")
     if path.stem == "kubernetes":
-        with pytest.raises(Exception, match=r"kubernetes module|kube-config"):
-            runpy.run_path(str(path))
+        # its arguments have been looked at when it asks for its library, or for a cluster
+        with pytest.raises(UsageError, match=r"kubernetes module|kube-config"):
+            parsl_configuration(path)
         return
-    config = runpy.run_path(str(path))["config"]
-    assert isinstance(config, parsl.Config)
-    [executor] = config.executors
+    assert pool_of(Endpoint("parsl", "cluster", config=path)).workers == WORKERS[path.stem]
+    [executor] = parsl_configuration(path).executors
     assert executor.encrypted
     assert "OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1" in executor.provider.worker_init
     assert "fitspec/bin" in executor.provider.worker_init or path.stem == "local"
