@@ -15,6 +15,7 @@ from processes import wait_until
 
 from fitspec.errors import EndpointError
 from fitspec.execute import ResultStore, run_fits
+from fitspec.execute.check import check_endpoint
 from fitspec.execute.parsl import ParslPool
 from fitspec.execute.pool import Endpoint
 
@@ -23,6 +24,18 @@ pytestmark = [
     pytest.mark.slurm,
     pytest.mark.skipif(not slurm.is_installed(), reason="Debian's slurm-wlm is not installed"),
 ]
+
+MANUAL = Path(__file__).parents[2] / "docs" / "endpoints" / "parsl" / "slurm.py"
+HERE = {
+    'partition="short"': 'partition="fits"',
+    'account="myproject"': "exclusive=False",
+    "address_by_hostname()": '"127.0.0.1"',
+    "=32": "=2",
+    "max_blocks=4": "max_blocks=1",
+    "strategy_period=5": "strategy_period=0.5",
+    "source ~/fitspec/bin/activate": f"export PATH={Path(sys.executable).parent}:$PATH",
+}
+"""What a user changes in the manual's configuration."""
 
 CONFIG = """\
 import sys
@@ -160,3 +173,15 @@ def test_a_partition_that_is_none_is_an_endpoint_error_in_slurms_words(
         f"correct {tmp_path / 'config.py'}"
     )
     assert store.size() == (0, 0)
+
+
+def test_the_manuals_configuration_serves_with_the_names_of_the_site(queue, configured, tmp_path):
+    pool, text = configured(), MANUAL.read_text()
+    for theirs, ours in HERE.items():
+        assert theirs in text
+        text = text.replace(theirs, ours)
+    (tmp_path / "config.py").write_text(text)
+    found = {finding.name: finding.text for finding in check_endpoint(pool, timeout=60)}
+    assert found["here"] == found["there"]
+    assert float(found["throughput"].split()[0]) > 1
+    wait_until(lambda: not queue("squeue", "-h"), patience=10)
