@@ -27,7 +27,7 @@ engine:
   type: GlobusComputeEngine
   label: loopback
   address: 127.0.0.1
-  max_workers_per_node: 2
+  max_workers_per_node: {workers}
   heartbeat_period: 2
   heartbeat_threshold: 10
   job_status_kwargs:
@@ -57,10 +57,11 @@ def _programs() -> str:
 
 @dataclass
 class Daemon:
-    """One endpoint of two workers; it keeps its UUID over restarts."""
+    """One endpoint; it keeps its UUID over restarts."""
 
     service: Service
     folder: Path
+    workers: int = 2
     id: str | None = None
     _running: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _strays: list[int] = field(default_factory=list)
@@ -134,6 +135,6 @@ class Daemon:
         folder = self.folder / "loopback"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.yaml").write_text(CONFIG)
-        self.template.write_text(TEMPLATE)
+        self.template.write_text(TEMPLATE.format(workers=self.workers))
         passed_on = "".join(f"{k}: {json.dumps(v)}\n" for k, v in self.environment().items())
         (folder / "user_environment.yaml").write_text(passed_on)

@@ -5,13 +5,10 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from loopback import broker, daemon
-from loopback.broker import Broker
-from loopback.daemon import Daemon
+from loopback.chain import Chain, log_in, missing, running_chain
 from loopback.runs import pool_at
 from loopback.service import Service
 
@@ -27,59 +24,20 @@ from fitspec.spec import load_spec
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@dataclass
-class Chain:
-    broker: Broker
-    service: Service
-    daemon: Daemon
-
-
 @pytest.fixture(scope="session")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     """Broker, stand-in service, and the unmodified endpoint daemon with two worker processes."""
-    if reason := broker.missing() or daemon.missing():
+    if reason := missing():
         pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("globus")
-    found = Broker(folder / "broker")
-    try:
-        found.start()
-        found.wait()
-        service = Service(found)
-        service.start()
-        try:
-            endpoint = Daemon(service, folder / "endpoint")
-            try:
-                endpoint.start()
-                service.start_user_process(endpoint.id)  # takes 10 s, beside what else there is
-                yield Chain(found, service, endpoint)
-            finally:
-                endpoint.kill()
-        finally:
-            service.stop()
-    finally:
-        found.stop()
+    with running_chain(tmp_path_factory.mktemp("globus")) as found:
+        yield found
 
 
 @pytest.fixture
-def environment(chain: Chain, tmp_path: Path) -> dict[str, str]:
-    """What a user has who logs in with client credentials."""
-    return {
-        "GLOBUS_COMPUTE_USER_DIR": str(tmp_path / "globus"),
-        "GLOBUS_SDK_SERVICE_URL_AUTH": f"{chain.service.url}/",
-        "GLOBUS_COMPUTE_CLIENT_ID": "99999999-8888-4777-8666-555555555555",
-        "GLOBUS_COMPUTE_CLIENT_SECRET": "secret",
-    }
-
-
-@pytest.fixture
-def service(chain: Chain, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Service:
+def service(chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """The stand-in, which the SDK takes for the real one."""
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    log_in(chain, tmp_path / "globus", monkeypatch)
     monkeypatch.setattr(runner, "QUICK", 30.0)  # what is lost without need fails in a minute
-    url = chain.service.url
-    monkeypatch.setattr("globus_compute_sdk.sdk.client.get_web_service_url", lambda _=None: url)
     yield chain.service
     gc.collect()  # what the SDK forgot goes with the test that may ignore it
 

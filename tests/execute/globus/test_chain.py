@@ -238,7 +238,7 @@ print(time.time())
 """
 
 
-def test_what_is_in_flight_keeps_nobody_from_leaving(chain, service, environment):
+def test_what_is_in_flight_keeps_nobody_from_leaving(chain, service):
     command = [sys.executable, "-c", LEAVE, service.url, chain.daemon.id]
 
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
