@@ -196,6 +196,18 @@ def test_a_table_of_others_is_left_as_it_is(path):
     assert table.read_text().endswith("0.99\n")
 
 
+def test_a_block_of_several_points_is_left_as_it_is(path):
+    text = path.read_text().replace("[workspace]", '[parametrize]\nregion = ["A"]\n[workspace]')
+    block = '[[expect]]\npoint = "{region}::signal_100_1"\nCLs_obs = 0.99\n'
+    path.write_text(text + block)
+
+    recording = record(keywords="mass=100 and width=1")
+
+    assert [(c.id, c.quantity) for c in recording.left] == [("A::signal_100_1", "CLs_obs")]
+    assert recording.replacements == ()
+    assert block in path.read_text()
+
+
 def test_inline_arrays_of_expectations_stay_so(path):
     text = path.read_text().replace("[analysis]", "{}\n[analysis]", 1)
     path.write_text(
