@@ -260,6 +260,34 @@ def test_a_specification_that_would_not_be_valid_is_not_written(path):
     assert not list(path.parent.glob(".*"))
 
 
+def test_line_ends_stay_those_of_the_editor(path):
+    path.write_bytes((path.read_text() + BLOCK).replace("\n", "\r\n").encode())
+
+    record()
+
+    content = path.read_bytes()
+    assert content.count(b"\r\n") == content.count(b"\n")
+    assert report_of().ok
+
+
+def test_blocks_in_the_middle_keep_their_comments(path):
+    path.write_text(
+        BLOCK.join(path.read_text().split("[workspace]")).replace(
+            BLOCK, f"{BLOCK}\n# where\n[workspace]"
+        )
+    )
+    record(keywords="mass=100")
+    path.write_text(re.sub(r"CLs_obs = 0[.]\d+", "CLs_obs = 0.5", path.read_text()))
+
+    record()
+
+    text = path.read_text()
+    assert report_of().ok
+    assert record().empty
+    for comment in ("# the light one", "# the point", "# wrong", "# the heavy one", "# where"):
+        assert text.count(comment) == 1
+
+
 def test_the_mode_of_a_file_stays(path):
     path.chmod(0o640)
 
