@@ -15,7 +15,7 @@ import pytest
 from fitspec.cli import run_command_line
 from fitspec.errors import ExitCode
 
-HEAVY = ("numpy", "orjson", "pooch", "pydantic", "pyhf", "requests", "rich", "scipy")
+HEAVY = ("numpy", "orjson", "pooch", "pydantic", "pyhf", "requests", "rich", "scipy", "tomlkit")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from graphlib import TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +27,8 @@ from fitspec.execute import Computed, Patience, ResultStore, prepare, run_fits
 from fitspec.execute.choose import choose_endpoint
 from fitspec.execute.endpoints import pool_of
 from fitspec.execute.pool import Endpoint, Pool, Traffic
+from fitspec.inventory import samples_of
+from fitspec.lock import Level, require_locked
 from fitspec.outcome import Outcome
 from fitspec.plan import Plan, make_plan, with_cross_checks
 from fitspec.results import (
@@ -41,6 +44,8 @@ from fitspec.sources import Access
 from fitspec.spec import SpecFile, find_specs
 from fitspec.spec.endpoint import LOCAL
 from fitspec.spec.models import Backend
+from fitspec.spec.settings import settings_of
+from fitspec.versions import code_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,8 @@ class Settings:
         reuse: read the result store.
         max_failures: stop after this many failed checks and points; 0 never stops.
         cross_check: number of random points to be fitted again by pyhf.
+        locked: refuse what differs from the locks: in everything, or in all but the environment;
+            None asks for no lock.
     """
 
     access: Access
@@ -72,6 +79,7 @@ class Settings:
     reuse: bool = True
     max_failures: int = 0
     cross_check: int = 0
+    locked: Level | None = None
 
     @classmethod
     def from_config(cls, mirror: Path | None = None, *, offline: bool = False) -> Settings:
@@ -144,7 +152,11 @@ def run(
     if endpoint.kind == LOCAL:
         prepare()
     collection = collect(specs, settings.access, settings.keywords, settings.only)
-    plan = with_cross_checks(make_plan(collection), settings.cross_check)
+    plan = make_plan(collection)
+    if settings.locked is not None:
+        whole = collection.deselected == 0
+        require_locked(specs, plan, settings.access, settings.locked, whole=whole)
+    plan = with_cross_checks(plan, settings.cross_check)
     environment = _environment(plan, endpoint, pool)
     observer.started(
         len(collection.points),
@@ -167,13 +179,15 @@ def run(
         deselected=collection.deselected,
         seconds=time.perf_counter() - start,
         interrupted=interrupted,
+        samples=partial(samples_of, tuple(plan.fits.values())),
     )
 
 
 def _record(spec: SpecFile, collection: Collection) -> SpecRecord:
     cases = [point.case for point in collection.points if point.spec is spec]
     notes = dict.fromkeys(note for case in cases for note in case.notes)
-    return SpecRecord(spec.name, spec.sha256, spec.spec.analysis.name, tuple(notes))
+    name, settings = spec.spec.analysis.name, settings_of(spec.spec)
+    return SpecRecord(spec.name, spec.sha256, name, tuple(notes), settings)
 
 
 def _execute(
@@ -251,11 +265,11 @@ class _Ledger:
         """Enter a fit's outcome; returns the points it serves and the checks it decides."""
         self._open.discard(fit.key)
         self.outcomes[fit.key] = fit.outcome
+        task = self.plan.fits[fit.key]
+        inputs = (task.background.digest, task.patch)
         points = [
-            PointResult(
-                point.spec.name, point.id, point.labels, fit.outcome, fit.cached, point.xsec_pb
-            )
-            for point in self.plan.points[fit.key]
+            PointResult(p.spec.name, p.id, p.labels, fit.outcome, fit.cached, p.xsec_pb, *inputs)
+            for p in self.plan.points[fit.key]
         ]
         self.results.update({point.node_id: point for point in points})
         return points, self._follow(fit.key)
@@ -327,6 +341,7 @@ def _environment(plan: Plan, endpoint: Endpoint, pool: Pool) -> dict[str, str]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "fitspec": fitspec.__version__,
+        "code": code_digest()[:12],
         "numpy": version("numpy"),
         "scipy": version("scipy"),
         "pyhf": version("pyhf"),

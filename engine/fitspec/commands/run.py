@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fitspec.commands.options import Keywords, Mirror, Offline, Specs
+from fitspec.commands.options import Keywords, Mirror, Offline, Specs, require_writable
 from fitspec.errors import ExitCode, UsageError
 
 
@@ -43,6 +42,12 @@ def run(
     max_failures: Annotated[
         int, typer.Option("--maxfail", min=0, metavar="N", help="Stop after N failures.")
     ] = 0,
+    locked: Annotated[
+        bool, typer.Option("--locked", help="Refuse what differs from `fitspec lock`'s file.")
+    ] = False,
+    locked_inputs: Annotated[
+        bool, typer.Option("--locked-inputs", help="The same, but in any environment.")
+    ] = False,
     json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write results.json here.")
     ] = None,
@@ -58,7 +63,7 @@ def run(
     if backend not in {None, "native", "pyhf"}:
         raise UsageError(f"--backend {backend}: there is none of this name", "native or pyhf")
     if json is not None:
-        _require_writable(json)
+        require_writable("--json", json)
     settings = replace(
         session.Settings.from_config(mirror, offline=offline),
         keywords=keywords,
@@ -68,6 +73,7 @@ def run(
         reuse=not no_cache,
         max_failures=1 if first else max_failures,
         cross_check=cross_check,
+        locked="all" if locked else "inputs" if locked_inputs else None,
     )
     terminal = TerminalReport(Console(highlight=False), verbosity=verbose - quiet)
     try:
@@ -85,16 +91,6 @@ def run(
     if report.interrupted:
         return ExitCode.INTERRUPTED
     return ExitCode.OK if report.ok else ExitCode.CHECKS_FAILED
-
-
-def _require_writable(path: Path) -> None:
-    """Better to find out before an hour of fits."""
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"--json {path}: there is no such folder", "make it first")
-    if path.is_dir():
-        raise UsageError(f"--json {path}: is a folder", "name a file")
-    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
-        raise UsageError(f"--json {path}: may not be written", "choose another place")
 
 
 @contextmanager
