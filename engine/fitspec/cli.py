@@ -14,6 +14,7 @@ import typer
 import fitspec
 from fitspec.commands.cache import cache_app
 from fitspec.commands.endpoint import endpoint_app
+from fitspec.commands.graph import graph
 from fitspec.commands.init import init
 from fitspec.commands.inspect import inspect
 from fitspec.commands.run import run
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (run, collect, validate, fetch, init, inspect, schema):
+for _command in (run, collect, validate, fetch, init, inspect, graph, schema):
     app.command()(_command)
 app.add_typer(cache_app, name="cache")
 app.add_typer(endpoint_app, name="endpoint")
