@@ -88,6 +88,13 @@ def test_constrained_parameters_are_listed_on_demand(content: dict[str, Any]) ->
     assert any(line.startswith("wide") for line in shown(found, everything=True))
 
 
+def test_names_from_strangers_do_not_steer_the_terminal() -> None:
+    content = workspace(region([1.0], signal([0.0]), name="SR\x1b[2J\n"))
+    lines = shown(inspection(content))
+    assert any(line.startswith("SR\\x1b[2J\\n") for line in lines)
+    assert not any("\x1b" in line for line in lines)
+
+
 def test_json_has_it_all(content: dict[str, Any]) -> None:
     [record] = json.loads(inspections_json([inspection(content, ADD)]))
     assert (record["workspace"], record["patch"], record["labels"]) == ("bkg.json", "s_1", {"m": 1})

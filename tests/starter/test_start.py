@@ -219,6 +219,16 @@ def test_names_from_strangers_stay_inside_their_quotes(
     assert collected().points[0].case.measurement == 'a"\n[poi]\ntest = 2\n#'
 
 
+def test_labels_from_strangers_stay_inside_their_comments(
+    start: Any, background: Files, make_patch: Any
+) -> None:
+    patches = patchset(background, {"s_1": [1, 2], "s_2": [2, 2]}, make_patch)
+    patches["metadata"]["labels"] = ["m\n[backend]\nname = 'pyhf'\n#", "é"]
+    found = start({"b.json": background, "p.json": patches})
+    assert "\n[backend]" not in found.text
+    assert found.notes[0].startswith("left out: p.json is no HistFactory patchset: metadata.labels")
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [

@@ -23,9 +23,10 @@ def init(
     mirror: Mirror = None,
     offline: Offline = False,
 ) -> int:
-    """Look through an archive of likelihoods, and write a specification that runs."""
+    """Write a specification of what an archive holds."""
     from fitspec.collect import collect
     from fitspec.session import Settings
+    from fitspec.sources.bins import printable
     from fitspec.spec import find_specs
     from fitspec.starter import default_name, draft
 
@@ -35,7 +36,7 @@ def init(
     found = draft(source, output.absolute().parent, access)
     output.write_text(found.text, encoding="utf-8")
     for note in found.notes:
-        typer.echo(f"note: {note}")
+        typer.echo(f"note: {printable(note)}")
     try:
         collection = collect(find_specs([str(output)]), access)
     except FitspecError:

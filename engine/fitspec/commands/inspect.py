@@ -17,7 +17,7 @@ def inspect(
     ],
     patch: Annotated[
         str | None,
-        typer.Argument(metavar="[PATCH]", help="A JSON file, a member, or a point of the spec."),
+        typer.Argument(metavar="PATCH", help="A JSON file, a member, or a point of the spec."),
     ] = None,
     name: Annotated[
         str | None, typer.Option("--patch", metavar="NAME", help="Which patch of a PatchSet.")
@@ -31,7 +31,7 @@ def inspect(
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
     verbose: Annotated[bool, typer.Option("-v", help="All parameters, samples, findings.")] = False,
 ) -> int:
-    """Show what a workspace holds, what a patch changes, and what to be wary of."""
+    """Look at a workspace and a patch: contents, changes, warnings."""
     from dataclasses import replace
 
     from rich.console import Console

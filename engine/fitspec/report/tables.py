@@ -22,7 +22,7 @@ def plain_table(*columns: str, text: int = 1) -> Table:
 
 def add_row(table: Table, *cells: str) -> None:
     """A row of plain text, whatever brackets are in it."""
-    table.add_row(*map(Text, cells))
+    table.add_row(*(Text(_visible(cell)) for cell in cells))
 
 
 def print_table(console: Console, table: Table) -> None:
@@ -34,4 +34,10 @@ def print_table(console: Console, table: Table) -> None:
 
 def print_line(console: Console, text: str, style: str = "") -> None:
     """A line as it is; the terminal may wrap it."""
-    console.print(Text(text, style=style), soft_wrap=True)
+    lines = "\n".join(map(_visible, text.split("\n")))
+    console.print(Text(lines, style=style), soft_wrap=True)
+
+
+def _visible(text: str) -> str:
+    """Names are a stranger's: what would steer the terminal is written out."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

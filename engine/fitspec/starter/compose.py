@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from fitspec.results import Label
 from fitspec.sources.bins import printable
 from fitspec.starter.choose import Choice
 from fitspec.starter.survey import listed
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,7 @@ def _parametrize(choice: Choice) -> list[str]:
         return []
     rows = [[_value(value) for value in row] for row in zip(*choice.keys.values(), strict=True)]
     values = _list(row[0] if len(row) == 1 else _list(row) for row in rows)
-    key = ", ".join(choice.keys)
-    return ["[parametrize]", f"{key if key.isidentifier() else _text(key)} = {values}"]
+    return ["[parametrize]", f"{_key(', '.join(choice.keys))} = {values}"]
 
 
 def _workspace(choice: Choice, origin: Origin) -> Iterator[str]:
@@ -143,9 +145,9 @@ def _select(choice: Choice) -> Iterator[str]:
     for label, values in choice.labels.items():
         numbers = sorted({value for value in values if not isinstance(value, str)})
         if len(numbers) > 1:
-            key = label if label.isidentifier() else _text(label)
             middle = numbers[len(numbers) // 2]
-            yield f"# select = {{ {key} = {{ ge = {middle} }} }}  # values, lists, ge, gt, le, lt"
+            what = "values, lists, ge, gt, le, lt"
+            yield f"# select = {{ {_key(label)} = {{ ge = {middle} }} }}  # {what}"
             return
 
 
@@ -169,7 +171,7 @@ def _question(choice: Choice) -> Iterator[str]:
     if numeric:
         yield ""
         yield "# [cross_section]  # with upper_limit: limits in pb, too"
-        yield f'# table = "xsec.csv"  # columns {numeric[0]} and xsec_pb'
+        yield f'# table = "xsec.csv"  # columns {_plain(numeric[0])} and xsec_pb'
         yield f"# on = {_text(numeric[0])}"
 
 
@@ -189,6 +191,11 @@ def _value(value: Label) -> str:
 def _text(text: str) -> str:
     """A TOML string; what JSON escapes, TOML escapes in the same way, but for one character."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _key(name: str) -> str:
+    """A TOML key, quoted where it must be."""
+    return name if _BARE.fullmatch(name) else _text(name)
 
 
 def _plain(text: str) -> str:
