@@ -247,12 +247,32 @@ def test_an_archive_without_a_workspace(start: Any, files: Files, message: str) 
     assert str(caught.value).startswith(message)
 
 
-def test_patches_that_share_a_file_name(start: Any, background: Files, make_patch: Any) -> None:
-    files = {"b.json": background, "1/s.json": make_patch([1.0, 1.0])}
-    with pytest.raises(
-        SourceError, match="several folders have the same file names; fitspec tells"
-    ):
-        start({**files, "2/s.json": make_patch([2.0, 2.0])})
+def test_folders_tell_patches_of_one_name_apart(
+    start: Any, background: Files, make_patch: Any
+) -> None:
+    names = [f"GG_{m}_{n}/patch.json" for m, n in ((100, 1), (200, 1), (200, 50))]
+    found = start({"b.json": background, **{name: make_patch([1.0, 1.0]) for name in names}})
+    assert '"GG_1, GG_2" = [[100, 1], [200, 1], [200, 50]]' in found.text
+    assert 'files = "GG_{GG_1}_{GG_2}/patch.json"' in found.text
+    assert ids() == ["100::1::patch", "200::1::patch", "200::50::patch"]
+    assert "[combine]" not in found.text
+
+
+def test_patches_of_other_names_are_said(start: Any, background: Files, make_patch: Any) -> None:
+    names = ("s_1.json", "s_2.json", "extra/t_one.json")
+    found = start({"b.json": background, **{name: make_patch([1.0, 1.0]) for name in names}})
+    assert found.notes == ("patches of other names, left out: extra/t_one.json",)
+    assert ids() == ["s_1", "s_2"]
+
+
+def test_several_patchsets_are_said(start: Any, background: Files, make_patch: Any) -> None:
+    sets = {
+        f"{model}.json": patchset(background, {f"{model}_1": [1, 2]}, make_patch)
+        for model in ("GG", "SS")
+    }
+    found = start({"b.json": background, **sets})
+    assert found.notes == ("GG.json is the first PatchSet for b.json; others: SS.json",)
+    assert ids() == ["GG_1"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from fitspec.errors import SourceError, counted
+from fitspec.errors import counted
 from fitspec.results import Label
 from fitspec.sources import FilePattern
 from fitspec.sources.patches import patch_name
@@ -14,15 +14,17 @@ from fitspec.sources.pattern import label_value
 from fitspec.starter.names import Pattern, columns_of, key_of, patterns_of, same_shape, tokens_of
 from fitspec.starter.survey import Offer, Survey, listed
 
+_OTHER_NAMES = "patches of other names, left out: "
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """What the specification is about.
 
     Attributes:
-        offers: the workspaces, one a case.
-        path: of the workspaces, with the key's placeholders.
-        keys: values of ``[parametrize]`` by key, one for each workspace; they go together.
+        offers: the workspaces: one a case, or one for all.
+        path: of the workspaces, with the keys' placeholders.
+        keys: values of ``[parametrize]`` by key, one for each case; they go together.
         patches: path of the PatchSet or pattern of the files; None where there are neither.
         labels: values by label, of all patches.
         points: ids of the points.
@@ -104,12 +106,31 @@ def choose(survey: Survey) -> Choice:
         others = [offer.name for offer in same_kind[1:]]
         notes.append(f"several candidates, of which this is the first; others: {listed(others)}")
         choice = _cases(same_kind[:1], notes)
-    if choice is None:
-        raise SourceError(
-            f"patches of {same_kind[0].name} in several folders have the same file names",
-            "fitspec tells patches apart by their file names: rename them",
-        )
-    return choice
+    return _by_folder(same_kind[0], notes) if choice is None else choice
+
+
+def _by_folder(offer: Offer, notes: Sequence[str]) -> Choice:
+    """A case for each folder of patches, where their file names do not tell them apart."""
+    pattern, *others = patterns_of(offer.patches)
+    folder = pattern.text.rpartition("/")[0]
+    inside = [label for label in pattern.values if f"{{{label}}}" in folder]
+    rows = list(zip(*(pattern.values[label] for label in inside), strict=True))
+    files: dict[tuple[str, ...], list[str]] = {}
+    for row, name in zip(rows, pattern.files, strict=True):
+        files.setdefault(row, []).append(patch_name(name))
+    columns = zip(inside, zip(*files, strict=True), strict=True)
+    keys = {label: tuple(map(_exact, values)) for label, values in columns}
+    labels = {label: values for label, values in pattern.values.items() if label not in keys}
+    left_out = [name for other in others for name in other.files]
+    return Choice(
+        offers=(offer,),
+        path=offer.name,
+        keys=keys,
+        patches=pattern.text,
+        labels={label: tuple(map(label_value, values)) for label, values in labels.items()},
+        points=tuple(_ids(keys, list(files.values()))),
+        notes=(*notes, *([_OTHER_NAMES + listed(left_out)] if left_out else [])),
+    )
 
 
 def _combined(offers: Sequence[Offer], notes: list[str]) -> list[Offer]:
@@ -171,7 +192,7 @@ def _patchset(family: _Family, notes: list[str]) -> _Signals | None:
             for label, value in patch.items():
                 labels.setdefault(label, []).append(value)
         if others:
-            notes.append(f"also made for {offer.name}: {listed(others)}")
+            notes.append(f"{name} is the first PatchSet for {offer.name}; others: {listed(others)}")
         if offer.patches:
             loose = counted(len(offer.patches), "loose patch file")
             notes.append(f"{offer.name} has {loose}, too: {listed(offer.patches)}")
@@ -191,7 +212,7 @@ def _files(family: _Family, notes: list[str]) -> _Signals | None:
     pattern = _renamed(pattern, family.keys)
     left_out = [name for other in others for name in other.files]
     if left_out:
-        notes.append(f"patches of other names, left out: {listed(left_out)}")
+        notes.append(_OTHER_NAMES + listed(left_out))
     for name, case in case_of.items():
         if name in pattern.files and not _matches(pattern.text, family, case, name):
             return None
@@ -200,7 +221,7 @@ def _files(family: _Family, notes: list[str]) -> _Signals | None:
         for case in range(len(family.offers))
     ]
     if any(len(set(own)) < len(own) for own in names):
-        return None
+        return None  # folders tell them apart, and nothing else
     return pattern.text, pattern.values, names
 
 

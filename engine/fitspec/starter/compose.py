@@ -159,7 +159,8 @@ def _question(choice: Choice) -> Iterator[str]:
     yield "[poi]"
     yield "test = 1.0"
     yield "# upper_limit = 0.95  # limits on the signal strength, observed and expected"
-    if len(choice.keys) == 1 and choice.kind in {"files", "patchset"}:
+    regions = len(choice.offers) > 1 and choice.kind in {"files", "patchset"}
+    if regions and len(choice.keys) == 1:
         yield ""
         yield "# [combine]  # of each signal, the case with the lowest median expected CLs"
         yield f"# best_expected = {_text(next(iter(choice.keys)))}"
