@@ -120,7 +120,8 @@ def _patches(choice: Choice) -> Iterator[str]:
         yield from _select(choice)
     else:
         yield "[patches]"
-        yield "# The names of the labels are made up; put better ones into the braces."
+        if choice.labels:
+            yield "# The names of the labels are made up; put better ones into the braces."
         yield f"files = {_text(choice.patches or '')}"
         yield from _labels(choice)
         yield from _select(choice)
