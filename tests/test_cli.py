@@ -300,3 +300,68 @@ def test_an_early_ctrl_c_is_no_traceback(analysis: Path) -> None:
         if wait > 0.1:  # before that, Python itself is not up
             assert process.returncode in {0, 2}
             assert "Traceback" not in complaint
+
+
+@pytest.fixture
+def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A configuration with two endpoints, one of them the default."""
+    path = tmp_path / "config.toml"
+    path.write_text(
+        'endpoint = "desk"\n[endpoints.desk]\nkind = "local"\nworkers = 1\n'
+        '[endpoints.cluster]\nkind = "parsl"\nconfig = "cluster.py"\n'
+        'options = { password = "secret" }\n'
+    )
+    monkeypatch.setenv("FITSPEC_CONFIG", str(path))
+    return path
+
+
+def test_endpoints_are_listed_and_the_default_is_marked(
+    configured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command_line(["endpoint", "list"]) == ExitCode.OK
+    listed = capsys.readouterr().out.splitlines()
+    assert listed[:4] == [
+        "   name     kind   where",
+        "   local    local  here",
+        "*  desk     local  here",
+        f"   cluster  parsl  {configured.parent / 'cluster.py'}",
+    ]
+    assert listed[-2].startswith("kinds: local, globus-compute, ")
+    assert listed[-1] == f"configuration: {configured}"
+    assert "secret" not in "".join(listed)
+
+
+@pytest.mark.usefixtures("configured")
+def test_an_endpoint_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command_line(["endpoint", "check", "desk"]) == ExitCode.OK
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["endpoint      desk (local)", "workers       1"]
+    names = [line[:14].rstrip() for line in lines[2:]]
+    assert names == ["here", "there", "first answer", "round trip", "throughput", "transfer"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check", "dsk"], "dsk: no endpoint has this name; did you mean 'desk'?"),
+        (["check", "funcx"], "funcx: needs the id of an endpoint; name one: put at the top of "),
+        (["check"], "Missing argument 'NAME'; see `fitspec --help`"),
+        (["check", "desk", "--timeout", "0"], "Invalid value for '--timeout'"),
+        ([], "Missing command"),
+    ],
+)
+@pytest.mark.usefixtures("configured")
+def test_an_endpoint_that_there_is_not_is_a_usage_error(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command_line(["endpoint", *arguments]) == ExitCode.USAGE_ERROR
+    complaint = capsys.readouterr().err
+    assert complaint.startswith(f"fitspec: error: {message}")
+    assert complaint.count("\n") == 1
+
+
+@pytest.mark.usefixtures("configured")
+def test_an_answer_that_comes_too_late_fails_the_check(capsys: pytest.CaptureFixture[str]) -> None:
+    code = run_command_line(["endpoint", "check", "desk", "--timeout", "0.001"])
+    assert code == ExitCode.CHECKS_FAILED
+    assert "fitspec: error: no answer came within 0.001 s; " in capsys.readouterr().err

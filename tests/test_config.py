@@ -7,7 +7,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from fitspec.config import Config, cache_folder, config_path, load_config
+from fitspec.config import Config, NamedEndpoint, cache_folder, config_path, load_config
 from fitspec.errors import ExitCode, UsageError
 
 
@@ -126,6 +126,10 @@ WRONG = {
         '[endpoints.river]\nkind = "local"\ndeadline = 0',
         "3: endpoints.river.deadline: input should be greater than 0, found 0",
     ),
+    "longer than anybody's patience": (
+        '[endpoints.river]\nkind = "local"\ndeadline = 1e9',
+        "3: endpoints.river.deadline: input should be less than or equal to 100000000, found 1000",
+    ),
     "an endless time": (
         '[endpoints.river]\nkind = "local"\nqueue = inf',
         "3: endpoints.river.queue: input should be a finite number, found inf",
@@ -224,3 +228,22 @@ options = { partition = "short", nodes = [1, 2] }
 
 def test_the_path_is_known_before_there_is_a_file(named_file):
     assert config_path() == named_file
+
+
+def test_the_manuals_example_is_understood(named_file):
+    manual = (Path(__file__).resolve().parents[1] / "docs" / "cli.md").read_text()
+    example = manual.partition("## Configuration")[2].partition("```toml\n")[2].partition("```")[0]
+    named_file.write_text(example)
+
+    config = load_config()
+
+    assert config.endpoint == "river"
+    assert list(config.endpoints) == ["river", "cluster"]
+
+
+def test_the_manual_has_every_key_of_an_endpoint():
+    manual = (Path(__file__).resolve().parents[1] / "docs" / "cli.md").read_text()
+    table = manual.partition("### Endpoints")[2]
+
+    for key in NamedEndpoint.model_fields:
+        assert f"| `{key}` |" in table

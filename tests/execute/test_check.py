@@ -15,7 +15,7 @@ import pytest
 
 from fitspec import versions
 from fitspec.errors import EndpointError, ExecutionError, FitspecError, WorkerLostError
-from fitspec.execute.check import CROWD, LOAD, TRIPS, Finding, check_endpoint
+from fitspec.execute.check import CROWDS, LOAD, TRIPS, Finding, check_endpoint
 from fitspec.execute.local import LocalPool
 from fitspec.execute.pool import Habits, explain
 from fitspec.worker import run_chunk
@@ -91,7 +91,7 @@ def test_what_is_sent_is_what_is_told():
     found = texts(check_endpoint(pool, 1.0))
 
     sizes = [len(payload["background"]) for payload in pool.payloads]
-    assert len(sizes) == 1 + TRIPS + CROWD + 1
+    assert len(sizes) == 1 + TRIPS + sum(CROWDS) + 1
     assert sizes[-1] == pytest.approx(LOAD, rel=0.01)
     assert max(sizes[:-1]) < 100
     assert found["transfer"].endswith(", 1.0 MB in one chunk")
@@ -105,7 +105,16 @@ def test_the_round_trip_is_measured():
     found = texts(check_endpoint(PoolThere(slowly), 60.0))
 
     assert 10.0 <= float(found["round trip"].partition(" ms, median of 5")[0]) < 100.0
-    assert 10.0 < float(found["throughput"].partition(" chunks/s, 50 at once")[0]) <= 100.0
+    assert 10.0 < float(found["throughput"].partition(" chunks/s, 64 at once")[0]) <= 100.0
+
+
+def test_a_slow_endpoint_is_not_kept_for_long():
+    pool = PoolThere(lambda chunk: time.sleep(0.3) or run_chunk(chunk))
+
+    found = texts(check_endpoint(pool, 60.0))
+
+    assert found["throughput"].endswith(" chunks/s, 4 at once")
+    assert len(pool.payloads) == 1 + TRIPS + 4 + 1
 
 
 def other(part: str, **changes: str) -> Answering:

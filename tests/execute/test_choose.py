@@ -136,6 +136,8 @@ def test_a_scheduler_of_a_specification_must_be_one_of_the_users(spec, config, t
     address = 'tcp://evil.example.org:1/"é'
     hostile = spec(f"kind = 'dask', address = '{address}'")
 
+    with pytest.raises(SpecError, match="is none of your endpoints"):
+        choose([hostile], config, "dask")
     with pytest.raises(SpecError) as caught:
         choose([hostile], config)
 

@@ -9,6 +9,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from fitspec.execute.pool import Traffic
 from fitspec.outcome import Discovery, HypothesisTest, Outcome, Toys
 from fitspec.report import TerminalReport
 from fitspec.results import CheckResult, Combined, PointResult, RunReport, SpecRecord
@@ -421,6 +422,51 @@ def test_a_file_gets_no_escape_codes():
     display.finished(run)
 
     assert "\x1b" not in stream.getvalue()
+
+
+def test_points_not_computed_for_one_reason_are_one_line():
+    lost = [failed(f"signal_{n}", "not computed: the endpoint closed") for n in range(54)]
+    run = report(point("one"), failed("two", "did not converge"), *lost)
+
+    text = lines(shown(run))
+
+    start = next(n for n, line in enumerate(text) if "ERRORS" in line)
+    assert text[start + 1 : start + 3] == [
+        "small.toml::two: did not converge",
+        "54 points not computed: the endpoint closed",
+    ]
+    assert "small.toml::signal_53: not computed: the endpoint closed" in lines(shown(run, 1))
+
+
+def test_the_bar_tells_workers_and_chunks_in_flight():
+    stream = StringIO()
+    console = Console(file=stream, width=80, force_terminal=True, highlight=False)
+    display = TerminalReport(console)
+    display.started(5, 0, 0, 1, ENVIRONMENT)
+
+    display.progressed(Traffic(waiting=3, in_flight=2, workers=1, resent=0))
+    display.progressed(Traffic(waiting=0, in_flight=1, workers=12, resent=4))
+    display.aborted()
+
+    assert "12 workers, 1 chunk in flight, 4 sent again" in stream.getvalue()
+
+
+def test_new_workers_and_lost_chunks_are_lines_of_the_verbose():
+    def told(verbosity: int) -> list[str]:
+        stream = StringIO()
+        display = TerminalReport(Console(file=stream, width=80), verbosity)
+        display.started(5, 0, 0, 1, ENVIRONMENT)
+        start = stream.tell()
+        for traffic in [(5, 0, 0, 0), (3, 2, 1, 0), (2, 2, 1, 0), (1, 2, 2, 0), (0, 2, 2, 1)]:
+            display.progressed(Traffic(*traffic))
+        return stream.getvalue()[start:].splitlines()
+
+    assert told(0) == []
+    assert told(1) == [
+        "1 worker, 2 chunks in flight, 3 points waiting",
+        "2 workers, 2 chunks in flight, 1 point waiting",
+        "2 workers, 2 chunks in flight, 1 sent again, 0 points waiting",
+    ]
 
 
 @pytest.mark.parametrize("verbosity", [-1, 0, 1])

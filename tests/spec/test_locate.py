@@ -11,7 +11,7 @@ import tomlkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fitspec.spec.locate import KeyPath, key_lines
+from fitspec.spec.locate import KeyPath, key_lines, line_of
 
 HARD = {
     "brackets, hashes and braces in strings": (
@@ -184,3 +184,11 @@ def test_keys_and_elements_are_found_in_their_order(text: str) -> None:
 @given(documents())
 def test_the_ends_of_lines_make_no_difference(text: str) -> None:
     assert key_lines(text.replace("\n", "\r\n")) == key_lines(text)
+
+
+def test_a_key_that_is_not_written_out_is_where_its_table_is():
+    lines = key_lines("a = 1\n[b]\nc = 2\n")
+
+    assert line_of(("b", "c"), lines) == 3
+    assert line_of(("b", "d", 0), lines) == 2
+    assert line_of(("x",), lines) == 1

@@ -35,7 +35,8 @@ def endpoint_list() -> int:
 def endpoint_check(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name of yours, or a kind.")],
     timeout: Annotated[
-        float, typer.Option("--timeout", min=0.1, metavar="S", help="Seconds for an answer.")
+        float,
+        typer.Option("--timeout", min=0.001, max=1e8, metavar="S", help="Seconds for an answer."),
     ] = 120.0,
 ) -> int:
     """Send chunks without work there and back: versions, round trip, throughput."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -28,7 +28,15 @@ from fitspec.outcome import Toys
 from fitspec.report.fits import brief, fit_tables
 from fitspec.report.limits import limits_table
 from fitspec.report.tables import print_table
-from fitspec.results import CheckOutcome, CheckResult, PointResult, RunReport, as_band, failures
+from fitspec.results import (
+    NOT_COMPUTED,
+    CheckOutcome,
+    CheckResult,
+    PointResult,
+    RunReport,
+    as_band,
+    failures,
+)
 
 RESULTS_SHOWN = 20
 """More points, or tests, than this are listed only with -v."""
@@ -45,7 +53,7 @@ class TerminalReport:
     def __init__(self, console: Console, verbosity: int = 0) -> None:
         self._console = console
         self._verbosity = verbosity
-        self._progress: Progress | None = None
+        self._progress: _Progress | None = None
         self._dots = 0
         self._column = 0
         self._total = 0
@@ -72,7 +80,7 @@ class TerminalReport:
             )
         if self._console.is_terminal and self._verbosity >= 0:
             self._progress = _progress(self._console)
-            self._progress.add_task("fits", total=points, traffic="")
+            self._progress.add_task("fits", total=points)
             self._progress.start()
 
     def settled(self, points: Sequence[PointResult], checks: Sequence[CheckResult]) -> None:
@@ -90,7 +98,7 @@ class TerminalReport:
     def progressed(self, traffic: Traffic) -> None:
         """The bar tells what is under way; with -v, a line does where that is news."""
         if self._progress is not None:
-            self._progress.update(self._progress.task_ids[0], traffic=_under_way(traffic))
+            self._progress.under_way = _under_way(traffic)
         news = (traffic.workers, traffic.resent)
         if self._verbosity > 0 and news != self._news:
             waiting = counted(traffic.waiting, "point")
@@ -189,6 +197,9 @@ class TerminalReport:
         for point in report.failed_points:
             reasons.setdefault(point.outcome.error or "", []).append(point)
         for reason, points in reasons.items():
+            if reason.startswith(NOT_COMPUTED) and len(points) > 1 and self._verbosity <= 0:
+                self._print(f"{counted(len(points), 'point')} {reason}")
+                continue
             shown = points if self._verbosity > 0 else points[:3]
             for point in shown:
                 self._print(f"{point.node_id}: {reason}")
@@ -269,14 +280,24 @@ def _under_way(traffic: Traffic) -> str:
     return f"{counted(traffic.workers, 'worker')}, {chunks}"
 
 
-def _progress(console: Console) -> Progress:
-    return Progress(
+class _Progress(Progress):
+    """The bar, and a line on what is under way below it."""
+
+    under_way = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        if self.under_way:
+            yield Text(f"  {self.under_way}", style="dim")
+
+
+def _progress(console: Console) -> _Progress:
+    return _Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
+        BarColumn(),
         MofNCompleteColumn(),
         _Rate(),
-        TextColumn("{task.fields[traffic]}"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),

@@ -12,6 +12,9 @@ from fitspec.spec.types import Model, Name
 LOCAL = "local"
 GLOBUS = "globus-compute"
 
+LONGEST = 1e8
+"""Seconds, three years: no clock's own limit is near."""
+
 KEYS_OF_KINDS: dict[str, tuple[str, ...]] = {
     LOCAL: (),
     GLOBUS: ("id",),
@@ -41,9 +44,9 @@ class EndpointSettings(Model):
     """UUID of a Globus Compute endpoint."""
     address: Name | None = None
     """Address of a Dask scheduler."""
-    deadline: Annotated[float, Field(gt=0)] | None = None
+    deadline: Annotated[float, Field(gt=0, le=LONGEST)] | None = None
     """Seconds that a point may take; default: by what is asked."""
-    queue: Annotated[float, Field(ge=0)] | None = None
+    queue: Annotated[float, Field(ge=0, le=LONGEST)] | None = None
     """Seconds until the first answer may come, on top: of a batch system's queue."""
 
     @model_validator(mode="after")

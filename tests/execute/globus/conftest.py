@@ -1,0 +1,148 @@
+"""Globus Compute's whole chain on loopback, started once, and the fits that go through it."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from loopback import broker, daemon
+from loopback.broker import Broker
+from loopback.daemon import Daemon
+from loopback.runs import pool_at
+from loopback.service import Service
+
+from fitspec.cli import run_command_line
+from fitspec.collect import collect
+from fitspec.execute import ResultStore, runner
+from fitspec.execute.globus import GlobusPool
+from fitspec.outcome import Outcome
+from fitspec.plan import FitTask, make_plan
+from fitspec.sources import Access
+from fitspec.spec import load_spec
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@dataclass
+class Chain:
+    broker: Broker
+    service: Service
+    daemon: Daemon
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
+    """Broker, stand-in service, and the unmodified endpoint daemon with two worker processes."""
+    if reason := broker.missing() or daemon.missing():
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("globus")
+    found = Broker(folder / "broker")
+    try:
+        found.start()
+        found.wait()
+        service = Service(found)
+        service.start()
+        try:
+            endpoint = Daemon(service, folder / "endpoint")
+            try:
+                endpoint.start()
+                service.start_user_process(endpoint.id)  # takes 10 s, beside what else there is
+                yield Chain(found, service, endpoint)
+            finally:
+                endpoint.kill()
+        finally:
+            service.stop()
+    finally:
+        found.stop()
+
+
+@pytest.fixture
+def environment(chain: Chain, tmp_path: Path) -> dict[str, str]:
+    """What a user has who logs in with client credentials."""
+    return {
+        "GLOBUS_COMPUTE_USER_DIR": str(tmp_path / "globus"),
+        "GLOBUS_SDK_SERVICE_URL_AUTH": f"{chain.service.url}/",
+        "GLOBUS_COMPUTE_CLIENT_ID": "99999999-8888-4777-8666-555555555555",
+        "GLOBUS_COMPUTE_CLIENT_SECRET": "secret",
+    }
+
+
+@pytest.fixture
+def service(chain: Chain, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Service:
+    """The stand-in, which the SDK takes for the real one."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(runner, "QUICK", 30.0)  # what is lost without need fails in a minute
+    url = chain.service.url
+    monkeypatch.setattr("globus_compute_sdk.sdk.client.get_web_service_url", lambda _=None: url)
+    yield chain.service
+    gc.collect()  # what the SDK forgot goes with the test that may ignore it
+
+
+@pytest.fixture
+def pool(chain: Chain, service: Service) -> GlobusPool:
+    return pool_at(chain.daemon.id)
+
+
+@pytest.fixture
+def loopback_config(
+    chain: Chain, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The user's configuration, which knows the endpoint as ``loopback``."""
+    config = tmp_path / "config.toml"
+    settings = f'kind = "globus-compute"\nid = "{chain.daemon.id}"\nworkers = 2\n'
+    config.write_text(f"[endpoints.loopback]\n{settings}")
+    monkeypatch.setenv("FITSPEC_CONFIG", str(config))
+    return config
+
+
+def mirror() -> Path:
+    named = os.environ.get("PUBLISHED_MIRROR") or os.environ.get("FITSPEC_MIRROR")
+    folder = Path(named or ROOT.parent / "shared" / "data")
+    if not (folder / "mirror.toml").is_file():
+        pytest.skip(f"no published likelihoods in {folder}; set FITSPEC_MIRROR")
+    return folder
+
+
+def run_stau(results: Path, *options: str) -> int:
+    """``fitspec run fitspecs/stau.toml`` in this process; returns its exit code."""
+    where = ["--mirror", str(mirror()), "--json", str(results), "-q"]
+    return run_command_line(["run", str(ROOT / "fitspecs" / "stau.toml"), *where, *options])
+
+
+def plan_of_stau(cache: Path) -> list[FitTask]:
+    """The 57 fits of stau."""
+    found = collect([load_spec(ROOT / "fitspecs" / "stau.toml")], Access(cache, mirror()))
+    return list(make_plan(found).fits.values())
+
+
+@pytest.fixture(scope="session")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> list[FitTask]:
+    return plan_of_stau(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def local_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """results.json of this machine, beside its cache."""
+    results = tmp_path_factory.mktemp("local") / "results.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FITSPEC_CACHE", str(results.parent))
+        assert run_stau(results, "--endpoint", "local", "-n", "2") == 0
+    return results
+
+
+@pytest.fixture(scope="session")
+def local(tasks: list[FitTask], local_results: Path) -> dict[str, Outcome]:
+    """What this machine makes of the fits, by key."""
+    store = ResultStore(local_results.parent / "results")
+    return {task.key: store.get(task.key) for task in tasks}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ResultStore:
+    return ResultStore(tmp_path / "results")
