@@ -33,8 +33,14 @@ def sample(workspace: str = "w", patch: str | None = "p", **changes) -> SampleRe
     return replace(record, **changes)
 
 
+def background(workspace: str = "w") -> SampleRecord:
+    return sample(workspace, patch=None, sample="background")
+
+
 def parts(old: list[SampleRecord], new: list[SampleRecord], point: PointResult) -> list[PartChange]:
-    before, after = (replace(OLD, samples=lambda found=found: tuple(found)) for found in (old, new))
+    before, after = (
+        replace(OLD, samples=lambda found=found: (background(), *found)) for found in (old, new)
+    )
     return part_changes(before, after, [(POINT, point), (replace(POINT, id="other"),) * 2])
 
 
@@ -81,3 +87,13 @@ def test_a_changed_workspace_is_told_once():
 
 def test_the_same_inputs_have_no_changes():
     assert parts([sample()], [sample()], POINT) == []
+
+
+def test_what_an_older_version_did_not_write_down_is_no_change():
+    old = replace(OLD, specs=(replace(SPEC, settings={}),))
+    new = replace(OLD, samples=lambda: (background(), sample()))
+    unknown = replace(POINT, workspace=None, patch=None)
+
+    assert differences(old, new, [(old.specs[0], SPEC)]) == []
+    assert part_changes(old, new, [(unknown, POINT)]) == []
+    assert part_changes(OLD, new, [(POINT, replace(POINT, patch="q"))]) == []

@@ -131,6 +131,20 @@ def test_each_case_is_pinned(analysis: Path, tmp_path: Path) -> None:
     assert '[workspace.case]\nregion = "A"\n' in lock_text(lock)
 
 
+def test_the_order_is_the_specifications_own(analysis: Path, tmp_path: Path) -> None:
+    access = Access(tmp_path / "cache")
+    text = (analysis / "small.toml").read_text()
+    (analysis / "first.toml").write_text(f"{text}select = {{ mass = 200 }}\n")
+    both = [load_spec(analysis / name, name) for name in ("first.toml", "small.toml")]
+
+    lock = lock_of(both[1], make_plan(collect(both, access)), access)
+
+    assert lock_text(lock) == lock_text(locked(analysis / "small.toml", access))
+    assert list(lock.workspace[0].patches) == [
+        "signal_100_1", "signal_100_2", "signal_200_1", "signal_200_2"
+    ]  # fmt: skip
+
+
 def test_a_table_of_yields_is_pinned(analysis: Path, tmp_path: Path) -> None:
     (analysis / "signal.csv").write_text("m,SR[0],SR[1]\n500,1,2\n")
     text = (analysis / "small.toml").read_text().split("[patches]")[0]

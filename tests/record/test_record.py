@@ -196,6 +196,18 @@ def test_a_table_of_others_is_left_as_it_is(path):
     assert table.read_text().endswith("0.99\n")
 
 
+def test_a_block_of_several_points_is_left_as_it_is(path):
+    text = path.read_text().replace("[workspace]", '[parametrize]\nregion = ["A"]\n[workspace]')
+    block = '[[expect]]\npoint = "{region}::signal_100_1"\nCLs_obs = 0.99\n'
+    path.write_text(text + block)
+
+    recording = record(keywords="mass=100 and width=1")
+
+    assert [(c.id, c.quantity) for c in recording.left] == [("A::signal_100_1", "CLs_obs")]
+    assert recording.replacements == ()
+    assert block in path.read_text()
+
+
 def test_inline_arrays_of_expectations_stay_so(path):
     text = path.read_text().replace("[analysis]", "{}\n[analysis]", 1)
     path.write_text(
@@ -246,6 +258,34 @@ def test_a_specification_that_would_not_be_valid_is_not_written(path):
     assert path.read_text() == before
     assert not (path.parent / "recorded.csv").exists()
     assert not list(path.parent.glob(".*"))
+
+
+def test_line_ends_stay_those_of_the_editor(path):
+    path.write_bytes((path.read_text() + BLOCK).replace("\n", "\r\n").encode())
+
+    record()
+
+    content = path.read_bytes()
+    assert content.count(b"\r\n") == content.count(b"\n")
+    assert report_of().ok
+
+
+def test_blocks_in_the_middle_keep_their_comments(path):
+    path.write_text(
+        BLOCK.join(path.read_text().split("[workspace]")).replace(
+            BLOCK, f"{BLOCK}\n# where\n[workspace]"
+        )
+    )
+    record(keywords="mass=100")
+    path.write_text(re.sub(r"CLs_obs = 0[.]\d+", "CLs_obs = 0.5", path.read_text()))
+
+    record()
+
+    text = path.read_text()
+    assert report_of().ok
+    assert record().empty
+    for comment in ("# the light one", "# the point", "# wrong", "# the heavy one", "# where"):
+        assert text.count(comment) == 1
 
 
 def test_the_mode_of_a_file_stays(path):

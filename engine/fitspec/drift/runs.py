@@ -73,6 +73,7 @@ def differences(
         found += [
             Difference(after.path, f"settings.{key}", was, now)
             for key, was, now in _unequal(before.settings, after.settings)
+            if before.settings and after.settings  # an older version did not write them down
         ]
         found += [
             Difference(after.path, key, getattr(before, key), getattr(after, key))
@@ -105,6 +106,8 @@ def part_changes(
     found: list[PartChange] = []
     seen: set[tuple[str, str | None, str | None]] = set()
     for a, b in pairs:
+        if (a.workspace, None) not in before or (b.workspace, None) not in after:
+            continue  # an older version did not write it down
         backgrounds = (b.spec, a.workspace, b.workspace)
         if a.workspace != b.workspace and backgrounds not in seen:
             seen.add(backgrounds)

@@ -68,7 +68,8 @@ class Patience:
 
     Attributes:
         deadline: seconds a point may take; None: by what is asked.
-        queue: seconds until the first answer may come, on top: batch systems let jobs wait.
+        queue: seconds until the first answer of an executor may come, on top: batch systems let
+            jobs wait.
     """
 
     deadline: float | None = None
@@ -144,6 +145,7 @@ class _Run:
 
     def outcomes(self) -> Settled:
         while self.backlog:
+            self._answers = 0
             with self.pool.open() as executor:
                 yield from self._use(executor)
 

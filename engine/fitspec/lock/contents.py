@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-from fitspec.collect import Point
+from fitspec.collect import Case
 from fitspec.collect.cases import archive_path, filled, substitute
 from fitspec.errors import SourceError
 from fitspec.plan import Plan
@@ -92,19 +92,22 @@ def lock_of(spec: SpecFile, plan: Plan, access: Access) -> Lock:
     Raises:
         SpecError: a source can no longer be read.
     """
-    patches = [
-        (point, fit.patch)
+    patches = {
+        (id(point.case), point.patch): fit.patch
         for key, fit in plan.fits.items()
         for point in plan.points[key]
         if point.spec is spec
-    ]
+    }
+    own = {id(p.case): p.case for group in plan.points.values() for p in group if p.spec is spec}
+    # in the specification's order, whatever else the plan holds
+    cases = sorted(own.values(), key=lambda case: spec.spec.cases.index(dict(case.values)))
     return Lock(
         spec=LockedSpec(name=spec.path.name, sha256=spec.sha256),
         environment=_environment(spec),
         settings=settings_of(spec.spec),
-        archive=tuple(_archives(spec, [point for point, _ in patches], access)),
+        archive=tuple(_archives(spec, cases, access)),
         table=tuple(_tables(spec)),
-        workspace=tuple(_workspaces(patches)),
+        workspace=tuple(_workspace(case, patches) for case in cases),
     )
 
 
@@ -130,10 +133,9 @@ def _version(library: str) -> str:
         return "none"
 
 
-def _archives(spec: SpecFile, points: Sequence[Point], access: Access) -> Iterator[LockedArchive]:
+def _archives(spec: SpecFile, cases: Sequence[Case], access: Access) -> Iterator[LockedArchive]:
     asked = spec.spec.workspace
-    cases = [point.case.values for point in points]
-    sources = [filled(spec, case, "workspace", "archive", asked.archive) for case in cases]
+    sources = [filled(spec, case.values, "workspace", "archive", asked.archive) for case in cases]
     for source in dict.fromkeys(sources):
         with spec.at("workspace", "archive"):
             path = archive_path(spec, source, access)
@@ -162,16 +164,15 @@ def _tables(spec: SpecFile) -> Iterator[LockedTable]:
         yield LockedTable(path=path, sha256=_sha256(spec.beside(path)))
 
 
-def _workspaces(patches: Sequence[tuple[Point, str]]) -> Iterator[LockedWorkspace]:
-    cases = {id(point.case): point.case for point, _ in patches}
-    for identity, case in cases.items():
-        yield LockedWorkspace(
-            case=dict(case.values),
-            path=case.background.name,
-            digest=case.background.digest,
-            measurement=case.measurement,
-            patches={p.patch: digest for p, digest in patches if id(p.case) == identity},
-        )
+def _workspace(case: Case, patches: Mapping[tuple[int, str], str]) -> LockedWorkspace:
+    named = ((name, patches.get((id(case), name))) for name in case.patches.labels)
+    return LockedWorkspace(
+        case=dict(case.values),
+        path=case.background.name,
+        digest=case.background.digest,
+        measurement=case.measurement,
+        patches={name: digest for name, digest in named if digest is not None},
+    )
 
 
 def _sha256(path: Path) -> str:

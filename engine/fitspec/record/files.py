@@ -91,7 +91,15 @@ def _texts(
         if index is not None:
             text = with_source(text, index, source)
     new = table if table in rows and _block_of(spec, table) is None else None
-    return with_blocks(text, own, new, source, several=several), tables
+    text = with_blocks(text, own, new, source, several=several)
+    return _like(spec.text, text), tables
+
+
+def _like(before: str, text: str) -> str:
+    """The text with the line ends of an editor that writes CRLF, if the old one has them."""
+    if before.count("\r\n") == before.count("\n"):
+        return text.replace("\r\n", "\n").replace("\n", "\r\n")
+    return text
 
 
 def _table(
