@@ -162,7 +162,7 @@ def test_best_expected_choices_have_tables_of_their_own(tmp_path: Path) -> None:
     combined = Combined("small.toml", "x", a.id, (a.id, b.id), a)
     documents, files = submission(write(tmp_path, report(a, b, combined=(combined,))))
     names = {document["name"]: document["data_file"] for document in documents[1:]}
-    table = yaml.safe_load(files[names["CLs at mu 1, best expected"]])
+    table = yaml.safe_load(files[names["CLs at mu 1 of the best expected"]])
     assert [value["value"] for value in table["independent_variables"][0]["values"]] == [1300]
 
 

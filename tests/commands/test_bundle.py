@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -286,6 +287,27 @@ def test_what_cannot_be_meant_is_told_first(
     options, message = WRONG[case]
     assert run_command_line(["bundle", "small.toml", *options]) == ExitCode.USAGE_ERROR
     assert capsys.readouterr().err.startswith(f"fitspec: error: {message}")
+
+
+@pytest.mark.parametrize(
+    ("option", "module", "extra"),
+    [("-o=a.zip", "rocrate", "bundle"), ("--hepdata=a.tar.gz", "hepdata_lib", "hepdata")],
+)
+def test_what_is_not_installed_is_told_before_the_run(
+    option: str,
+    module: str,
+    extra: str,
+    analysis: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    assert run_command_line(["bundle", "small.toml", *option.split("=")]) == ExitCode.USAGE_ERROR
+    shown = capsys.readouterr()
+    assert shown.err == (
+        f"fitspec: error: {module} is not installed; pip install 'fitspec[{extra}]'\n"
+    )
+    assert shown.out == ""
 
 
 def test_one_specification_a_bundle(analysis: Path, capsys: pytest.CaptureFixture[str]) -> None:

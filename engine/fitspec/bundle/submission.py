@@ -115,7 +115,7 @@ def _row_sets(report: RunReport) -> Iterator[tuple[list[Row], str]]:
     """All points; and the chosen ones of combinations."""
     yield [Row(point.labels, point) for point in report.points], ""
     if report.combined:
-        yield [Row(c.result.labels, c.result) for c in report.combined], ", best expected"
+        yield [Row(c.result.labels, c.result) for c in report.combined], " of the best expected"
 
 
 def _all_numbers(spec: Spec, report: RunReport) -> Iterator[Numbers]:
@@ -124,8 +124,8 @@ def _all_numbers(spec: Spec, report: RunReport) -> Iterator[Numbers]:
     tested = dict.fromkeys(t.mu for point in report.points for t in point.outcome.tests)
     for mu in tested:
         yield Numbers(
-            f"CLs at mu {mu:g}",
-            f"CLs of the signal hypotheses, at {mu:g} times the nominal signal strength.",
+            f"CLs at mu {mu:.12g}",
+            f"CLs of the signal hypotheses, at {mu:.12g} times the nominal signal strength.",
             "CLs",
             "",
             ("CLS",),
@@ -266,7 +266,7 @@ def _resources(inputs: Inputs) -> dict[str, tuple[str, bytes, str | None]]:
     loose = {}
     for member, file in inputs.files.items():
         if file.role == "archive of workspace and patches":
-            name = PurePosixPath(member).name
+            name = "_".join(PurePosixPath(member).parts[1:])  # HEPData has no folders
             found[name] = ("Likelihood: workspaces and signal patches", file.content, "HistFactory")
         elif file.role in {"workspace", "signal patches", "signal patch"}:
             loose[PurePosixPath(member).relative_to(PurePosixPath(member).parts[0])] = file.content

@@ -6,13 +6,14 @@ import shlex
 import tempfile
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fitspec.commands.options import Keywords, Mirror, Offline, require_writable
-from fitspec.errors import ExitCode, UsageError, counted
+from fitspec.errors import ExitCode, MissingExtraError, UsageError, counted
 
 if TYPE_CHECKING:
     from fitspec.bundle import Inputs
@@ -63,6 +64,7 @@ def bundle(
     from fitspec.bundle import bundled_inputs, write_submission
 
     _require_outputs(output, hepdata, rights)
+    _require_extras(output, hepdata)
     by_label = dict(_unit(unit) for unit in units or ())
     settings = replace(
         session.Settings.from_config(mirror, offline=offline),
@@ -108,6 +110,14 @@ def _require_outputs(output: Path | None, hepdata: Path | None, rights: str | No
         if not hepdata.name.endswith(".tar.gz"):
             raise UsageError(f"--hepdata {hepdata}: HEPData takes a tar.gz", "name it FILE.tar.gz")
         require_writable("--hepdata", hepdata)
+
+
+def _require_extras(output: Path | None, hepdata: Path | None) -> None:
+    """Better to find out before an hour of fits."""
+    wanted = [(output, "rocrate", "bundle"), (hepdata, "hepdata_lib", "hepdata")]
+    for path, module, extra in wanted:
+        if path is not None and find_spec(module) is None:
+            raise MissingExtraError(module, extra)
 
 
 def _unit(text: str) -> tuple[str, str]:

@@ -19,7 +19,7 @@ def cache_info() -> int:
     from fitspec.execute import ResultStore
 
     folder = cache_folder(load_config())
-    sources = [path.stat().st_size for path in (folder / "sources").glob("*") if path.is_file()]
+    sources = [path.stat().st_size for path in (folder / "sources").rglob("*") if path.is_file()]
     results, size = ResultStore(folder / "results").size()
     typer.echo(f"{folder}")
     typer.echo(f"sources: {len(sources)} files, {sum(sources) / 1e6:.1f} MB")
