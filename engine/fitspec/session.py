@@ -169,7 +169,7 @@ def stream(
     """
     start = time.perf_counter()
     observer = observer or _Silence()
-    specs = [_with_backend(spec, settings.backend) for spec in specs]
+    specs = [with_backend(spec, settings.backend) for spec in specs]
     endpoint = choose_endpoint(specs, settings.config, settings.endpoint, settings.workers)
     pool = pool_of(endpoint)
     if endpoint.kind == LOCAL:
@@ -341,7 +341,7 @@ class _Ledger:
         return self.combined[node].result if node in self.combined else None
 
 
-def _with_backend(spec: SpecFile, name: str | None) -> SpecFile:
+def with_backend(spec: SpecFile, name: str | None) -> SpecFile:
     """The specification with another backend; its own settings stay if it asks for that one."""
     if name is None or name == spec.spec.backend.name:
         return spec
