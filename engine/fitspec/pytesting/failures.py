@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -11,11 +12,15 @@ from fitspec.report.comparison import comparison
 from fitspec.results import NOT_COMPUTED, CheckResult, PointResult, as_band
 
 
+_OPTION = re.compile(r"(?<!\S)--(endpoint|mirror|offline)\b")
+"""What errors call the options of `fitspec run`."""
+
+
 class _Told(pytest.fail.Exception):  # type: ignore[misc, name-defined]  # a class in a variable
     """A failure that its text tells in full."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(text, pytrace=False)
+        super().__init__(_OPTION.sub(r"--fitspec-\1", text), pytrace=False)
 
 
 class Differs(_Told):

@@ -57,7 +57,7 @@ class SpecificationFile(pytest.File):
             self.warn(FitspecWarning(str(error)))
             return
         except FitspecError as error:
-            raise Invalid(str(error)) from error
+            raise Invalid(str(error)) from None
         in_worker = hasattr(self.config, "workerinput")  # pytest-xdist's
         self.batch = Batch(spec, settings, self._selected, at_once=in_worker)
         self.claimed: set[str] = set()
@@ -109,7 +109,7 @@ class SpecificationItem(pytest.Item):
         try:
             result = self._result()
         except (FitspecError, OSError) as error:
-            raise NotComputed(str(error)) from error
+            raise NotComputed(str(error)) from None
         points = self.file.batch.known(self.entry.points)
         self._account_for(points)
         self.user_properties += properties_of(self.entry, points, result)

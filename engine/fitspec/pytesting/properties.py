@@ -42,7 +42,7 @@ def _numbers(point: PointResult) -> dict[str, object]:
     found: dict[str, object] = {}
     for test in outcome.tests:
         at_mu = f"[mu={test.mu:g}]" if len(outcome.tests) > 1 else ""
-        found |= {f"CLs_obs{at_mu}": test.CLs_obs, f"CLs_exp{at_mu}": test.CLs_exp}
+        found |= {f"CLs_obs{at_mu}": test.CLs_obs, f"CLs_exp{at_mu}": [*test.CLs_exp]}
     for name in _QUANTITIES:
         found[name] = getattr(point if name in XSEC_LIMITS else outcome, name)
     return found | {"seconds": outcome.seconds, "cached": point.cached}
