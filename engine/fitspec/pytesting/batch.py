@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from fitspec.errors import FitspecError
+from fitspec.errors import FitspecError, SourceError
 from fitspec.results import CheckResult, PointResult, RunReport
 from fitspec.session import Settings, Settled, stream
 from fitspec.spec import SpecFile
@@ -74,6 +74,9 @@ class Batch:
                     pass
         while node not in results and self._step(node):
             pass
+        if node not in results:
+            problem = f"{node} is gone: its sources have changed since it was collected"
+            raise SourceError(problem, "run pytest again")
         return results[node]
 
     def _step(self, node: str) -> bool:

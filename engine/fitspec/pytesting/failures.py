@@ -11,7 +11,6 @@ from rich.console import Console
 from fitspec.report.comparison import comparison
 from fitspec.results import NOT_COMPUTED, CheckResult, PointResult, as_band
 
-
 _OPTION = re.compile(r"(?<!\S)--(endpoint|mirror|offline)\b")
 """What errors call the options of `fitspec run`."""
 

@@ -65,6 +65,13 @@ class SpecificationFile(pytest.File):
             self.add_marker(pytest.mark.xdist_group(name=self.nodeid))
         yield from _nodes(self, list(entries_of(collection)))
 
+    def repr_failure(  # type: ignore[override]  # as that of pytest.Collector
+        self, excinfo: pytest.ExceptionInfo[BaseException]
+    ) -> Any:
+        """A warning is no more than its text, where warnings are errors."""
+        warned = isinstance(excinfo.value, FitspecWarning)
+        return str(excinfo.value) if warned else super().repr_failure(excinfo)
+
     def teardown(self) -> None:
         """After the last of the items, or where pytest stops."""
         self.batch.close()
@@ -119,6 +126,11 @@ class SpecificationItem(pytest.Item):
             require_numbers(result)
         else:
             require_agreement(result)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """A warning is no more than its text, where warnings are errors."""
+        warned = isinstance(excinfo.value, FitspecWarning)
+        return super().repr_failure(excinfo, style="value" if warned else style)
 
     def _result(self) -> PointResult | CheckResult:
         if self.entry.number is None:
