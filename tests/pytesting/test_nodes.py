@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import tarfile
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pyhf
 import pytest
 
-import fitspec.pytesting.nodes  # what it imports stays, inner sessions forget what they import
 from fitspec.errors import ExitCode
 from fitspec.execute import ResultStore
+from fitspec.pytesting import nodes
 
 pytest_plugins = ["pytester"]
+
+assert nodes, "what it imports stays; a session in this process forgets what it imports itself"
 
 CHECKS = """\
 [[expect]]
@@ -316,5 +320,42 @@ def test_warnings_of_a_run_are_those_of_pytest(session, tmp_path) -> None:
     done.stdout.no_fnmatch_line("*.py:*")
 
 
-def test_the_module_is_the_one_under_test() -> None:
-    assert fitspec.pytesting.nodes.SpecificationFile.__bases__ == (pytest.File,)
+@pytest.mark.usefixtures("analysis")
+def test_invalid_options_are_usage_errors(session) -> None:
+    for option in ("--fitspec-workers=0", "--fitspec-backend=root", "--fitspec-collect=maybe"):
+        assert session(option).ret == ExitCode.USAGE_ERROR
+
+
+def test_specifications_can_be_left_alone(analysis, session) -> None:
+    session("--collect-only", "--fitspec-collect=true").assert_outcomes()
+    (analysis / "pytest.ini").write_text("[pytest]\nfitspec_collect = false\n")
+    for arguments in ([], ["--fitspec-collect=false"], ["-p", "no:fitspec", "-c", os.devnull]):
+        assert session(*arguments).ret == ExitCode.NOTHING_COLLECTED
+    assert session("--fitspec-collect=true", "--collect-only").ret == ExitCode.OK
+
+
+def test_what_is_told_reaches_the_run(analysis, session) -> None:
+    source = "https://doi.org/10.17182/hepdata.1.v1/r1"
+    (analysis / "files").mkdir()
+    (analysis / "files" / "mirror.toml").write_text(f'"{source}" = "r1.tar.gz"\n')
+    with tarfile.open(analysis / "files" / "r1.tar.gz", "w:gz") as archive:
+        for member in ("background.json", "patch.signal_100_1.json"):
+            archive.add(analysis / member, member)
+    text = (analysis / "small.toml").read_text()
+    text = text.replace("[workspace]", f'[workspace]\narchive = "{source}"')
+    (analysis / "small.toml").write_text(text)
+    (analysis / "pytest.ini").write_text("[pytest]\nfitspec_mirror = files\nfitspec_workers = 1\n")
+
+    def stored(*arguments: str) -> list[str | None]:
+        session("--junitxml=j.xml", *arguments).assert_outcomes(passed=1)
+        properties = ElementTree.parse(analysis / "j.xml").iter("property")
+        return [p.get("value") for p in properties if p.get("name") == "cached"]
+
+    assert stored() == ["False"]
+    assert stored("--fitspec-backend=native") == ["True"]
+    assert stored("--fitspec-no-cache") == ["False"]
+    assert stored("--fitspec-backend=pyhf") == ["False"]
+    done = session("--fitspec-mirror=.", "--fitspec-offline")
+    done.stdout.fnmatch_lines(["small.toml:7: workspace.archive: *--fitspec-offline is set*"])
+    done = session("--fitspec-endpoint=nowhere")
+    done.stdout.fnmatch_lines(["--fitspec-endpoint nowhere: no endpoint has this name; *"])
