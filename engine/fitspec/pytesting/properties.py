@@ -34,7 +34,8 @@ def properties_of(
         found |= {result.quantity: result.actual}
     workers = dict.fromkeys(point.outcome.worker for point in points)
     found["worker"] = ", ".join(filter(None, workers))
-    return [(name, value) for name, value in found.items() if value not in (None, "")]
+    told = {name: value for name, value in found.items() if value is not None and value != ""}
+    return [(name, [*v] if isinstance(v, tuple) else v) for name, v in told.items()]
 
 
 def _numbers(point: PointResult) -> dict[str, object]:
@@ -42,7 +43,7 @@ def _numbers(point: PointResult) -> dict[str, object]:
     found: dict[str, object] = {}
     for test in outcome.tests:
         at_mu = f"[mu={test.mu:g}]" if len(outcome.tests) > 1 else ""
-        found |= {f"CLs_obs{at_mu}": test.CLs_obs, f"CLs_exp{at_mu}": [*test.CLs_exp]}
+        found |= {f"CLs_obs{at_mu}": test.CLs_obs, f"CLs_exp{at_mu}": test.CLs_exp}
     for name in _QUANTITIES:
         found[name] = getattr(point if name in XSEC_LIMITS else outcome, name)
     return found | {"seconds": outcome.seconds, "cached": point.cached}
