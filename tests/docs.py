@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-BIN = Path(sys.executable).parent
 
 _BLOCK = re.compile(r"```console\n\$ (?P<command>[^\n]+)\n(?P<output>.*?)```", re.DOTALL)
 _DURATION = re.compile(r"\d+\.\d+ ?s\b")
@@ -28,7 +28,11 @@ class Example:
         """Run it as a user would, in a folder."""
         program, *arguments = shlex.split(self.command)
         command = [sys.executable, "-m", program, *arguments]
-        return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+        terminal = {name: value for name, value in os.environ.items() if name != "CI"}
+        terminal["COLUMNS"] = "80"
+        return subprocess.run(
+            command, cwd=folder, env=terminal, capture_output=True, text=True, timeout=120
+        )
 
     def missing(self, printed: str) -> list[str]:
         """Lines of the page that are not printed, in this order; times and rules may differ."""
