@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from fitspec.errors import SourceError, SpecError
+from fitspec import session
+from fitspec.errors import EndpointError, SourceError, SpecError
 from fitspec.execute import ResultStore
+from fitspec.execute.pool import Habits
 from fitspec.pytesting.batch import Batch, _alone
 from fitspec.session import Settings, run
 from fitspec.sources import Access
@@ -86,6 +88,23 @@ def test_a_point_that_is_gone_costs_the_others_nothing(batch: Batch, analysis: P
     with pytest.raises(SourceError, match="signal_200_1 is gone: its sources have changed"):
         batch.point(NODES[2])
     assert len([batch.point(node) for node in NODES if node != NODES[2]]) == 3
+
+
+class Closed:
+    """An endpoint that takes no work."""
+
+    workers = 1
+    habits = Habits()
+
+    def open(self):
+        raise EndpointError("closed for maintenance")
+
+
+def test_where_an_endpoint_is_given_up_every_point_says_so(batch: Batch, monkeypatch) -> None:
+    monkeypatch.setattr(session, "pool_of", lambda endpoint: Closed())
+    for node in NODES:
+        assert batch.point(node).outcome.error == "not computed: closed for maintenance"
+    assert batch.news() == ["the endpoint is given up: closed for maintenance"]
 
 
 def test_an_interrupted_run_interrupts_pytest(batch: Batch, monkeypatch) -> None:
