@@ -128,6 +128,10 @@ class _Silence:
     def warned(self, *_: object) -> None: ...
 
 
+Settled = tuple[Sequence[PointResult], Sequence[CheckResult]]
+"""What one fit settles: the points it serves, and all checks that it decides."""
+
+
 def run(
     arguments: Sequence[str], settings: Settings, observer: Observer | None = None
 ) -> RunReport:
@@ -151,9 +155,36 @@ def run_specs(
     specs: Sequence[SpecFile], settings: Settings, observer: Observer | None = None
 ) -> RunReport:
     """The same as :func:`run` of specifications that are found already."""
+    steps = stream(specs, settings, observer)
+    try:
+        while True:
+            try:
+                next(steps)
+            except KeyboardInterrupt:  # in between two steps, or before the first
+                steps.throw(KeyboardInterrupt)
+    except StopIteration as end:
+        report: RunReport = end.value
+        return report
+
+
+def stream(
+    specs: Sequence[SpecFile], settings: Settings, observer: Observer | None = None
+) -> Generator[Settled, None, RunReport]:
+    """A run step by step: what is settled, as it is settled, and the report in the end.
+
+    Closing the generator abandons the work in flight; what was yielded is in the result store.
+
+    Args:
+        specs: validated specifications.
+        settings: see :class:`Settings`.
+        observer: is told what happens, before it is yielded; default: nobody is.
+
+    Raises:
+        FitspecError: before any fit: sources or selections are wrong.
+    """
     start = time.perf_counter()
     observer = observer or _Silence()
-    specs = [_with_backend(spec, settings.backend) for spec in specs]
+    specs = [with_backend(spec, settings.backend) for spec in specs]
     endpoint = choose_endpoint(specs, settings.config, settings.endpoint, settings.workers)
     pool = pool_of(endpoint)
     if endpoint.kind == LOCAL:
@@ -176,7 +207,7 @@ def run_specs(
     store = ResultStore(settings.results, read=settings.reuse)
     patience = Patience(endpoint.deadline, endpoint.queue)
     fits = run_fits(plan.fits.values(), pool, store, patience, observer.progressed)
-    interrupted = _execute(fits, ledger, settings, observer)
+    interrupted = yield from _execute(fits, ledger, settings, observer)
     return RunReport(
         specs=tuple(_record(spec, collection) for spec in specs),
         environment=environment,
@@ -199,7 +230,7 @@ def _record(spec: SpecFile, collection: Collection) -> SpecRecord:
 
 def _execute(
     fits: Generator[Computed], ledger: _Ledger, settings: Settings, observer: Observer
-) -> bool:
+) -> Generator[Settled, None, bool]:
     """Compute and settle everything; True if it was interrupted."""
     warned: set[str] = set()
     failed = 0
@@ -213,6 +244,7 @@ def _execute(
                         if warning not in warned:
                             warned.add(warning)
                             observer.warned(warning)
+                yield points, checks
                 failed += len(failures(points, checks))
                 failed += sum(check.outcome in {"failed", "unstable"} for check in checks)
                 if settings.max_failures and failed >= settings.max_failures:
@@ -330,7 +362,7 @@ class _Ledger:
         return self.combined[node].result if node in self.combined else None
 
 
-def _with_backend(spec: SpecFile, name: str | None) -> SpecFile:
+def with_backend(spec: SpecFile, name: str | None) -> SpecFile:
     """The specification with another backend; its own settings stay if it asks for that one."""
     if name is None or name == spec.spec.backend.name:
         return spec

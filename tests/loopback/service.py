@@ -7,6 +7,7 @@ real service: its limits, its accounts, and what it does about endpoints that ar
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import threading
@@ -36,6 +37,10 @@ USER = "11111111-2222-4333-8444-555555555555"
 MAX_SUBMISSION = 5_000_000
 """Bytes of one submission; the number is that of the real service's documentation."""
 
+SETTLED = 3.0
+"""Seconds after which a daemon that has registered gets commands: it forks for each, and where its
+threads are still starting and logging, the child may inherit a locked stream and hang for ever."""
+
 COMMANDS, TASKS, RESULTS, HEARTBEATS = "commands", "tasks", "results", "heartbeats"
 
 
@@ -60,6 +65,8 @@ class Service:
     """Endpoint of every task that has no result yet."""
     endpoints: dict[str, float] = field(default_factory=dict)
     """When every endpoint was last heard of, and 0.0 where it said goodbye."""
+    registered: dict[str, float] = field(default_factory=dict)
+    """When every endpoint last registered."""
     registrations: int = 0
     revoked: bool = False
     """Nobody is authorised."""
@@ -116,7 +123,10 @@ class Service:
         with self.broker.channel() as channel:
             self._declare(channel, f"{COMMANDS}.{endpoint}")
             self._declare(channel, f"{TASKS}.{endpoint}")
-        self.endpoints[endpoint] = time.monotonic()
+            channel.queue_purge(f"{COMMANDS}.{endpoint}")  # or they would come at once
+        self.endpoints[endpoint] = self.registered[endpoint] = time.monotonic()
+        if endpoint in self.waiting.values():
+            self.start_user_process(endpoint)
         self.registrations += 1
         return {
             "endpoint_id": endpoint,
@@ -126,8 +136,7 @@ class Service:
 
     def start_user_process(self, endpoint: str) -> None:
         """What a submission would do, without one."""
-        with self.broker.channel() as channel:
-            self._command(channel, endpoint, {})
+        self._command_when_settled(endpoint, {})
 
     def status(self, endpoint: str) -> Json:
         heard = self._known(endpoint)
@@ -146,7 +155,7 @@ class Service:
         }
         with self.broker.channel() as channel:
             self._declare(channel, f"{RESULTS}.{group}")
-            self._command(channel, endpoint, body)
+            self._command_when_settled(endpoint, body)
             for function, payloads in body["tasks"].items():
                 for task, payload in zip(tasks[function], payloads, strict=True):
                     self.groups[task], self.waiting[task] = group, endpoint
@@ -185,7 +194,13 @@ class Service:
             raise Refused(404, f"no endpoint {endpoint}")
         return self.endpoints[endpoint]
 
-    def _command(self, channel: Any, endpoint: str, body: Json) -> None:
+    def _command_when_settled(self, endpoint: str, body: Json) -> None:
+        wait = self.registered[endpoint] + SETTLED - time.monotonic()
+        timer = threading.Timer(max(0.0, wait), self._command, (endpoint, body))
+        timer.daemon = True
+        timer.start()
+
+    def _command(self, endpoint: str, body: Json) -> None:
         """Tell the daemon to see to it that the user's endpoint process runs."""
         credentials = {
             "endpoint_id": endpoint,
@@ -210,7 +225,9 @@ class Service:
             content_type="application/json", timestamp=int(time.time()), delivery_mode=2
         )
         content = json.dumps(command).encode()
-        channel.basic_publish("compute", f"{COMMANDS}.{endpoint}", content, properties)
+        gone = contextlib.suppress(pika.exceptions.AMQPError, OSError)  # there may be no broker
+        with gone, self.broker.channel() as channel:
+            channel.basic_publish("compute", f"{COMMANDS}.{endpoint}", content, properties)
 
     def _send_task(
         self, channel: Any, endpoint: str, function: str, task: str, payload: str, body: Json

@@ -37,6 +37,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
 def service(chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """The stand-in, which the SDK takes for the real one."""
     log_in(chain, tmp_path / "globus", monkeypatch)
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT / 'engine'}:{ROOT / 'tests'}")  # for other processes
     monkeypatch.setattr(runner, "QUICK", 30.0)  # what is lost without need fails in a minute
     yield chain.service
     gc.collect()  # what the SDK forgot goes with the test that may ignore it
