@@ -131,6 +131,9 @@ def test_a_remote_source_is_served_by_a_mirror_of_the_bundle(
         assert len(urls) == 5
     assert not any(name.startswith("specification/patch") for name in inputs.files)
     assert staged(inputs, tmp_path) == FOUR
+    unpacked = load_spec(tmp_path / "staged" / inputs.spec)
+    access = Access(tmp_path / "empty", tmp_path / "staged" / "sources", offline=True)
+    assert [point.id for point in collect([unpacked], access).points] == FOUR
 
 
 def test_every_case_has_its_files(analysis: Path, tmp_path: Path) -> None:

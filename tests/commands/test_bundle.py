@@ -107,6 +107,19 @@ def test_all_commands_that_read_take_bundles(
     assert shown[0] == ["../paper.zip: valid"]
     assert shown[1][0] == "../paper.zip::signal_100_1"
     assert shown[2][0].startswith("../paper.zip: background.json sha256:")
+    assert run_command_line(["cache", "info"]) == ExitCode.OK
+    assert "\nsources: 6 files, " in capsys.readouterr().out
+
+
+def test_a_bundle_is_bundled_again(paper: Path, tmp_path: Path) -> None:
+    command = ["bundle", str(paper), "-o", "again.zip", "-n", "1", "-k", "signal_100_1"]
+    assert run_command_line(command) == ExitCode.OK
+    with zipfile.ZipFile(paper) as old, zipfile.ZipFile("again.zip") as new:
+        members = [name for name in new.namelist() if name.startswith("specification/")]
+        assert len(members) == 6
+        assert {name: new.read(name) for name in members} == {
+            name: old.read(name) for name in members
+        }
 
 
 @pytest.mark.parametrize("command", ["record", "lock"])
