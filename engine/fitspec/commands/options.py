@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from fitspec.errors import UsageError
 
 if TYPE_CHECKING:
     from fitspec.collect import Collection
@@ -33,3 +36,13 @@ def collected(specs: list[str], keywords: str, mirror: Path | None, offline: boo
 
     access = Settings.from_config(mirror, offline=offline).access
     return collect_points(find_specs(specs), access, keywords)
+
+
+def require_writable(option: str, path: Path) -> None:
+    """Raise :class:`UsageError` for what cannot be written: better before an hour of fits."""
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{option} {path}: there is no such folder", "make it first")
+    if path.is_dir():
+        raise UsageError(f"{option} {path}: is a folder", "name a file")
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise UsageError(f"{option} {path}: may not be written", "choose another place")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fitspec.commands.options import Keywords, Mirror, Offline, Specs
+from fitspec.commands.options import Keywords, Mirror, Offline, Specs, require_writable
 from fitspec.errors import ExitCode, UsageError
 
 
@@ -58,7 +57,7 @@ def run(
     if backend not in {None, "native", "pyhf"}:
         raise UsageError(f"--backend {backend}: there is none of this name", "native or pyhf")
     if json is not None:
-        _require_writable(json)
+        require_writable("--json", json)
     settings = replace(
         session.Settings.from_config(mirror, offline=offline),
         keywords=keywords,
@@ -85,16 +84,6 @@ def run(
     if report.interrupted:
         return ExitCode.INTERRUPTED
     return ExitCode.OK if report.ok else ExitCode.CHECKS_FAILED
-
-
-def _require_writable(path: Path) -> None:
-    """Better to find out before an hour of fits."""
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"--json {path}: there is no such folder", "make it first")
-    if path.is_dir():
-        raise UsageError(f"--json {path}: is a folder", "name a file")
-    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
-        raise UsageError(f"--json {path}: may not be written", "choose another place")
 
 
 @contextmanager

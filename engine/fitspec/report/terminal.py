@@ -23,8 +23,8 @@ from rich.text import Text
 
 from fitspec.errors import counted
 from fitspec.execute.pool import Traffic
-from fitspec.inference.asymptotics import SIGMAS
 from fitspec.outcome import Toys
+from fitspec.report.comparison import comparison
 from fitspec.report.fits import brief, fit_tables
 from fitspec.report.limits import limits_table
 from fitspec.results import (
@@ -33,7 +33,6 @@ from fitspec.results import (
     CheckResult,
     PointResult,
     RunReport,
-    as_band,
     failures,
 )
 
@@ -213,7 +212,7 @@ class TerminalReport:
             at_mu = "" if check.mu is None else f" at mu = {check.mu:g}"
             verdict = ": unstable" if check.outcome == "unstable" else ""
             self._print(Text(f"{check.node_id}{at_mu}{verdict}", style="bold"))
-            self._print_table(_comparison(check))
+            self._print_table(comparison(check))
             if check.source:
                 self._print(f"  source: {check.source}")
             if check.outcome == "unstable" and check.reason:
@@ -353,22 +352,3 @@ def _measured(value: float, toys: Toys | None) -> str:
         return _number(value)
     decimals = max(0, 1 - math.floor(math.log10(toys.obs_error)))
     return f"{value:.{decimals}f}({toys.obs_error * 10**decimals:.0f})"
-
-
-def _comparison(check: CheckResult) -> Table:
-    """Expected and actual value of a check; a band has a row for each sigma."""
-    table = Table(box=None, pad_edge=False, header_style="")
-    for column in ("", "expected", "actual", "rel. diff.", "allowed"):
-        table.add_column(column, justify="right", no_wrap=True)
-    if isinstance(check.expected, bool) or check.expected is None or check.actual is None:
-        table.add_row("", str(check.expected), str(check.actual))
-        return table
-    expected, actual = as_band(check.expected), as_band(check.actual)
-    names = [f"{sigma:+d} sigma" for sigma in SIGMAS] if len(expected) > 1 else [""]
-    allowed = f"{check.rtol:g}" + (f" + {check.atol:g} abs." if check.atol else "")
-    for name, wanted, found in zip(names, expected, actual, strict=True):
-        if wanted is None or found is None:
-            continue  # the source does not tell
-        difference = f"{abs(found - wanted) / abs(wanted):.2g}" if wanted else ""
-        table.add_row(f"  {name}", f"{wanted:.7g}", f"{found:.7g}", difference, allowed)
-    return table

@@ -22,11 +22,11 @@ from fitspec.errors import (
     UsageError,
     nearest,
 )
+from fitspec.recognise import is_spec
 from fitspec.spec.locate import KeyPath, key_lines, line_of
 from fitspec.spec.models import SCHEMA_VERSION, Spec
 from fitspec.spec.problems import Problem, problems_of, unprintable
 
-_LOOKS_LIKE_A_SPEC = re.compile(r"^\s*[\"']?fitspec[\"']?\s*=", re.MULTILINE)
 _TOML_POSITION = re.compile(
     r"^(?P<problem>.*) \(at (?:line (?P<line>\d+), column \d+|end of document)\)$"
 )
@@ -163,18 +163,7 @@ def _specs_below(folder: Path) -> list[Path]:
         for path in sorted(folder.rglob("*.toml"))
         if not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
-    return [path for path in visible if _is_spec(path)]
-
-
-def _is_spec(path: Path) -> bool:
-    """A TOML file is a specification if it has the top-level key ``fitspec``."""
-    if not path.is_file():
-        return False
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-        return bool(_LOOKS_LIKE_A_SPEC.search(text)) and "fitspec" in tomllib.loads(text)
-    except (OSError, ValueError, RecursionError):
-        return True  # it may want to be one: let load_spec say what is wrong with it
+    return [path for path in visible if is_spec(path)]
 
 
 def _display(path: Path) -> str:
