@@ -14,6 +14,9 @@ Label = str | int | float
 NOT_COMPUTED = "not computed"
 """How the reason of a point begins that nobody tried to compute."""
 
+STOPPED = f"{NOT_COMPUTED}: stopped at --maxfail"
+"""How it begins where so many failures came before."""
+
 
 XSEC_LIMITS = ("upper_limit_xsec_obs", "upper_limit_xsec_exp")
 """The numbers of a point that need its cross-section; all others are its outcome's."""
@@ -108,6 +111,8 @@ class CheckResult:
 
     ``expected`` and ``actual`` are numbers, five-element bands, or booleans (``excluded``).
     ``reason`` is the xfail reason, why there is no value, or what an unstable one may come from.
+    ``file`` and ``line`` (1-based) are where the expectation is written: in the specification, or in
+    a table beside it; None for a cross-check.
     """
 
     spec: str
@@ -121,6 +126,8 @@ class CheckResult:
     outcome: CheckOutcome
     source: str | None
     reason: str | None = None
+    file: str | None = None
+    line: int | None = None
 
     @property
     def node_id(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fitspec.collect.cases import substitute
@@ -38,6 +38,8 @@ class Expectation:
         atol: absolute tolerance.
         source: where the value comes from.
         xfail: why it is known to differ.
+        file: the specification, or table, that it is written in.
+        line: 1-based line there.
     """
 
     target: Point | Combination
@@ -48,6 +50,8 @@ class Expectation:
     atol: float
     source: str | None
     xfail: str | None
+    file: str
+    line: int
 
     @property
     def node_id(self) -> str:
@@ -154,6 +158,8 @@ def _expectations(
             expect.atol,
             expect.source and substitute(expect.source, target.labels),
             expect.xfail and substitute(expect.xfail, target.labels),
+            file=spec.name,
+            line=spec.line(*key, quantity),
         )
 
 
@@ -213,7 +219,7 @@ def _from_table(
             if identity in found:
                 problem = f"{table}:{row.line}: {expectation.node_id} is expected twice"
                 raise spec.error(key, problem, "remove one of the rows")
-            found[identity] = expectation
+            found[identity] = replace(expectation, file=spec.beside(table), line=row.line)
     if not found:
         raise spec.error(key, f"{table} expects nothing", "give it rows, and columns of quantities")
     return list(found.values())
