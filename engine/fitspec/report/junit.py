@@ -40,9 +40,9 @@ class _Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A check, or a point without one."""
+    """A check, or a point without one; the name is its node id without the specification."""
 
-    node_id: str
+    name: str
     seconds: float
     verdict: _Verdict | None
 
@@ -84,14 +84,14 @@ def _suite(
     known = {"analysis": spec.analysis, "sha256": spec.sha256, **report.environment}
     for name, value in known.items():
         properties.append(_element("property", name=name, value=value))
-    suite.extend(_test_case(case) for case in cases)
+    suite.extend([_test_case(spec.path, case) for case in cases])
     ET.SubElement(suite, "system-out").text = _clean("\n".join(spec.notes))
     ET.SubElement(suite, "system-err")
     return suite
 
 
-def _test_case(case: _Case) -> ET.Element:
-    classname, name = _as_pytest_does(case.node_id)
+def _test_case(spec: str, case: _Case) -> ET.Element:
+    classname, name = _as_pytest_does(spec, case.name)
     element = _element("testcase", classname=classname, name=name, time=f"{case.seconds:.3f}")
     if (verdict := case.verdict) is not None:
         told = _element(verdict.tag, type=verdict.kind, message=verdict.message)
@@ -100,11 +100,11 @@ def _test_case(case: _Case) -> ET.Element:
     return element
 
 
-def _as_pytest_does(node_id: str) -> tuple[str, str]:
+def _as_pytest_does(spec: str, name: str) -> tuple[str, str]:
     """Class and name; from the first bracket on, all could be the parameters of a test."""
-    plain, bracket, rest = node_id.partition("[")
-    path, *names = plain.split("::")
-    return ".".join([path.replace("/", "."), *names[:-1]]), f"{names[-1]}{bracket}{rest}"
+    plain, bracket, rest = name.partition("[")
+    *above, last = plain.split("::")
+    return ".".join([spec.replace("/", "."), *above]), f"{last}{bracket}{rest}"
 
 
 def _cases(spec: SpecRecord, report: RunReport) -> Iterator[_Case]:
@@ -116,11 +116,11 @@ def _cases(spec: SpecRecord, report: RunReport) -> Iterator[_Case]:
     }
     checks = [check for check in report.checks if check.spec == spec.path]
     for check, suffix in zip(checks, _suffixes(checks), strict=True):
-        name = f"{check.node_id}{suffix}"
+        name = f"{check.id}::{check.quantity}{suffix}"
         yield _Case(name, seconds.pop(check.id, 0.0), _of_check(check))
     for point in report.silent_points:
         if point.spec == spec.path:
-            yield _Case(point.node_id, seconds.pop(point.id, 0.0), _of_point(point))
+            yield _Case(point.id, seconds.pop(point.id, 0.0), _of_point(point))
 
 
 def _suffixes(checks: Sequence[CheckResult]) -> Iterator[str]:
