@@ -47,7 +47,7 @@ def to_markdown(report: RunReport, room: int = MAX_BYTES) -> str:
     """
     env = report.environment
     lines = [
-        f"## fitspec: {_text(counts(report))}",
+        f"## fitspec: {counts(report)}",
         "",
         f"fitspec {_text(env['fitspec'])}, backend {_text(env['backend'])}, "
         f"endpoint {_text(env['endpoint'])}, {report.seconds:.1f} s",
