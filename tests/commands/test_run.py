@@ -162,6 +162,14 @@ def test_in_a_workflow_failures_are_annotations_and_a_summary(workflow: Path, ru
     assert workflow.read_text().count("## fitspec: 4 points fitted") == 2  # added, not replaced
 
 
+def test_a_summary_that_cannot_be_written_changes_nothing(
+    workflow: Path, analysis: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workflow.mkdir()
+    assert run_command_line(["run", "small.toml", "-q", "-k", "100_1"]) == ExitCode.OK
+    assert capsys.readouterr().err == ("fitspec: warning: no summary of the job: Is a directory\n")
+
+
 def test_in_a_workflow_a_hostile_specification_is_only_text(workflow: Path, analysis: Path) -> None:
     """Whatever it writes into names, sources and files: no line is a command but ours."""
     spec = analysis / "small.toml"

@@ -125,6 +125,13 @@ def test_outside_a_workflow_nothing_is_written(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.usefixtures("workflow")
+def test_a_curated_specification_is_no_file_of_the_checkout():
+    curated = check("failed", spec="@stau", file="@stau", line=12)
+
+    assert read(str(of_report(report(checks=(curated,)))[0]))[0] == {"title": "@stau::one::CLs_obs"}
+
+
+@pytest.mark.usefixtures("workflow")
 def test_files_outside_the_checkout_keep_their_names(tmp_path_factory: pytest.TempPathFactory):
     elsewhere = str(tmp_path_factory.mktemp("elsewhere") / "a.toml")
 

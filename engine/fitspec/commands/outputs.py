@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from fitspec.commands.options import require_writable
 
 if TYPE_CHECKING:
@@ -46,6 +48,9 @@ def tell_workflow(report: RunReport) -> None:
     named = os.environ.get("GITHUB_STEP_SUMMARY")
     if named and github.in_workflow():
         path = Path(named)
-        taken = path.stat().st_size if path.exists() else 0
-        with path.open("a", encoding="utf-8") as file:
-            file.write(to_markdown(report, MAX_BYTES - taken))
+        try:
+            taken = path.stat().st_size if path.exists() else 0
+            with path.open("a", encoding="utf-8") as file:
+                file.write(to_markdown(report, MAX_BYTES - taken))
+        except OSError as error:  # it changes nothing about the run
+            typer.echo(f"fitspec: warning: no summary of the job: {error.strerror}", err=True)

@@ -30,7 +30,7 @@ class Annotation:
     Attributes:
         message: any text.
         title: any text.
-        file: as seen from the working directory; None for none.
+        file: as seen from the working directory, or a curated specification; None for none.
         line: 1-based; None for the file as a whole.
     """
 
@@ -41,7 +41,9 @@ class Annotation:
 
     def __str__(self) -> str:
         """The workflow command."""
-        place = {"file": self.file and _in_the_repository(self.file), "line": self.line}
+        place: dict[str, str | int | None] = {}
+        if self.file is not None and not self.file.startswith("@"):  # those are in no checkout
+            place = {"file": _in_the_repository(self.file), "line": self.line}
         properties = {name: value for name, value in place.items() if value} | {"title": self.title}
         listed = ",".join(f"{name}={_property(str(v))}" for name, v in properties.items())
         return f"::error {listed}::{_data(self.message)}"
@@ -124,8 +126,7 @@ def _of_check(check: CheckResult) -> Annotation:
 
 
 def _of_point(point: PointResult) -> Annotation:
-    file = None if point.spec.startswith("@") else point.spec
-    return Annotation(point.outcome.error or "no numbers", point.node_id, file)
+    return Annotation(point.outcome.error or "no numbers", point.node_id, point.spec)
 
 
 def _in_the_repository(file: str) -> str:
