@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from reports import check, failed, point, report
 
 from fitspec.report.job_summary import MAX_BYTES, to_markdown
-from fitspec.results import RunReport
+from fitspec.results import STOPPED, RunReport
 
 
 def rows(text: str) -> list[list[str]]:
@@ -45,8 +45,8 @@ def test_failures_come_first_and_what_passed_is_folded_away():
     text = to_markdown(run)
 
     assert titles(text) == [
-        "Failures", "Points without numbers", "Hypothesis tests (1)", "Known differences (1)",
-        "Passed (1)",
+        "Failures", "Points without numbers", "Known differences (1)", "Passed (1)",
+        "Hypothesis tests (1)",
     ]  # fmt: skip
     assert text.startswith("## fitspec: 1 point fitted, 1 failed, 1 passed, 1 xfailed, 1 error\n")
     assert text.count("<details>") == text.count("</details>") == 3
@@ -91,6 +91,15 @@ def test_any_text_is_one_cell_and_nothing_but_text(text: str):
         assert not re.search(r"://|@|\bwww\.", cell.content, re.IGNORECASE)  # GitHub links those
 
 
+def test_what_a_stop_left_out_is_counted_and_not_listed():
+    stopped, lost = failed("one", f"{STOPPED} 1"), failed("two", "lost")
+
+    text = to_markdown(report(stopped, lost))
+
+    assert "1 not computed" in text
+    assert [row[0] for row in rows(text)[1:]] == ["<code>small.toml::two</code>"]
+
+
 def test_half_a_character_is_no_error():
     assert "�" in to_markdown(report(failed("one", "\udce9")))
 
@@ -105,7 +114,8 @@ def test_a_large_report_is_cut_off_within_its_limit():
     more = re.search(r"^\.\.\. and (\d+) more$", text, re.MULTILINE)
     assert more
     assert int(more[1]) + text.count("x" * 100) == 20_000
-    assert text.rstrip().endswith("</details>")
+    assert text.count("<details>") == text.count("</details>") == 1
+    assert text.endswith("Hypothesis tests (1): no room to list them\n\n")
 
 
 def test_what_earlier_steps_have_taken_is_left_to_them():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fitspec.outcome import Band
 from fitspec.report.counts import counts
 from fitspec.report.words import worst
-from fitspec.results import CheckResult, PointResult, RunReport
+from fitspec.results import STOPPED, CheckResult, PointResult, RunReport
 
 MAX_BYTES = 1 << 20
 """That GitHub accepts of a step."""
@@ -62,10 +62,10 @@ def to_markdown(report: RunReport, room: int = MAX_BYTES) -> str:
 
 def _written(table: _Table, room: int) -> str:
     """As many rows as there is room for."""
-    title = f"<summary>{table.title}</summary>" if table.folded else f"### {table.title}"
-    head = ["<details>" * table.folded, title, "", _row(table.columns)]
-    head.append(_row(["---"] * len(table.columns)))
-    lines = [line for index, line in enumerate(head) if line or index]
+    title = [f"### {table.title}"]
+    if table.folded:
+        title = ["<details>", f"<summary>{table.title}</summary>"]
+    lines = [*title, "", _row(table.columns), _row(["---"] * len(table.columns))]
     used = sum(len(line.encode()) + 1 for line in lines)
     if used > room:
         return f"{table.title}: no room to list them\n\n" if room > 0 else ""
@@ -76,7 +76,8 @@ def _written(table: _Table, room: int) -> str:
             lines += ["", f"... and {len(table.rows) - number} more"]
             break
         lines.append(row)
-    return "\n".join([*lines, "", *["</details>", ""] * table.folded, ""])
+    lines += ["", "</details>"] if table.folded else []
+    return "\n".join([*lines, "\n"])
 
 
 def _tables(report: RunReport) -> Iterator[_Table]:
@@ -86,18 +87,12 @@ def _tables(report: RunReport) -> Iterator[_Table]:
     compared = ("check", "expected", "found", "rel. diff.", "allowed", "source")
     failed = [_comparison(check) for check in having("failed", "unstable")]
     yield _Table("Failures", compared, failed, folded=False)
-    yield _Table(
-        "Points without numbers",
-        ("point", "reason"),
-        [(_code(p.node_id), _text(p.outcome.error or "")) for p in report.failed_points],
-        folded=False,
-    )
+    errors = [(_code(p.node_id), p.outcome.error or "") for p in report.failed_points]
+    errors = [(name, _text(why)) for name, why in errors if not why.startswith(STOPPED)]
+    yield _Table("Points without numbers", ("point", "reason"), errors, folded=False)
     limits = [_limits(p) for p in report.points if p.outcome.upper_limit_obs is not None]
     names = ("point", "obs", "exp [-1, +1 sigma]", "obs in pb", "exp in pb [-1, +1 sigma]")
     yield _Table(f"Upper limits ({len(limits)})", names, limits)
-    tests = [row for point in report.points for row in _tests(point)]
-    names = ("point", "mu", "CLs obs", "exp [-1, +1 sigma]", "")
-    yield _Table(f"Hypothesis tests ({len(tests)})", names, tests)
     known = having("xfailed", "xpassed")
     yield _Table(
         f"Known differences ({len(known)})",
@@ -106,6 +101,9 @@ def _tables(report: RunReport) -> Iterator[_Table]:
     )
     passed = having("passed")
     yield _Table(f"Passed ({len(passed)})", compared, list(map(_comparison, passed)))
+    tests = [row for point in report.points for row in _tests(point)]  # a scan has very many
+    names = ("point", "mu", "CLs obs", "exp [-1, +1 sigma]", "")
+    yield _Table(f"Hypothesis tests ({len(tests)})", names, tests)
 
 
 def _comparison(check: CheckResult) -> Sequence[str]:
