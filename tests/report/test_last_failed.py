@@ -107,6 +107,15 @@ def test_every_specification_has_its_own(
     assert memory.of(["../a.toml", "@curated"]) == {"../a.toml::one"}
 
 
+def test_a_place_that_cannot_be_written_is_no_error(memory: LastFailed, tmp_path: Path):
+    (tmp_path / "last-failed").write_text("")  # it should be a folder
+
+    memory.update(report(failed("one", "lost")))
+    memory.update(report(point("one")))
+
+    assert known(memory) == set()
+
+
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"failed": 3}', b'{"failed": [1]}'])
 def test_a_damaged_file_is_none(memory: LastFailed, tmp_path: Path, damage: bytes):
     memory.update(report(failed("one", "lost")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -50,14 +51,15 @@ class LastFailed:
             nodes = (known - states.keys()) | failed
             prefix = f"{spec.path}::"
             names = [node.removeprefix(prefix) for node in nodes if node.startswith(prefix)]
-            self._write(spec.path, sorted(names))
+            with contextlib.suppress(OSError):  # a full disk: it is no more than a convenience
+                self._write(spec.path, sorted(names))
 
     def _read(self, spec: str) -> list[str]:
         try:
             content = orjson.loads(self._file(spec).read_bytes())
             return [name for name in content["failed"] if isinstance(name, str)]
         except (OSError, ValueError, KeyError, TypeError):
-            return []  # it is no more than a convenience
+            return []
 
     def _write(self, spec: str, failed: list[str]) -> None:
         file = self._file(spec)
