@@ -17,7 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +25,20 @@ from machine import load, machine
 from report import write_docs
 from report_endpoints import markdown
 from simulate import Costs, simulate
+from variants import TESTS, variant
 
 from fitspec.collect import collect
 from fitspec.execute import ResultStore, run_fits
 from fitspec.execute.endpoints import pool_of
 from fitspec.execute.pool import Endpoint, Pool
-from fitspec.plan import FitTask, Plan, make_plan
+from fitspec.plan import FitTask, make_plan
 from fitspec.session import Settings
 from fitspec.spec import find_specs
 from fitspec.worker import payload, run_chunk
 
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = ("local", "parsl", "dask", "globus-compute")
+PYHF = {"backend": {"name": "pyhf"}}
 PYHF_POINTS = 8
 CHUNKS = 50
 """Empty chunks at once, for the cost of a chunk."""
@@ -50,8 +52,10 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     results: Record = {"machine": {**machine(), "load_start": load(), "load_end": None}}
     works = {
-        "stau": _tasks(options.mirror, "@stau"),
-        "1Lbb by pyhf": _tasks(options.mirror, "@1Lbb", "pyhf")[:PYHF_POINTS],
+        "stau": _tasks(options.mirror, "@stau", {}),
+        "1Lbb by pyhf": _tasks(options.mirror, "@1Lbb", {"backend": {"name": "pyhf"}})[
+            :PYHF_POINTS
+        ],
     }
 
     def keep(part: str, found: Any) -> None:
@@ -152,13 +156,12 @@ def _costs(mirror: Path, chunks: Record) -> Costs:
     )
 
 
-def _tasks(mirror: Path, spec: str, backend: str = "native") -> list[FitTask]:
-    from fitspec.session import with_backend
-
+def _tasks(mirror: Path, spec: str, more: Mapping[str, Mapping[str, Any]]) -> list[FitTask]:
+    """Its fits, CLs at mu = 1, with some tables of the specification replaced."""
     access = Settings.from_config(mirror).access
-    specs = [with_backend(found, backend) for found in find_specs([spec])]
-    plan: Plan = make_plan(collect(specs, access, ""))
-    return list(plan.fits.values())
+    with tempfile.TemporaryDirectory() as folder:
+        path = variant(spec, Path(folder) / "spec.toml", {**TESTS, **more})
+        return list(make_plan(collect(find_specs([path]), access)).fits.values())
 
 
 @contextlib.contextmanager
@@ -168,10 +171,16 @@ def _pool(kind: str, workers: int) -> Iterator[Pool]:
         yield pool_of(Endpoint(kind, kind, workers=workers))
         return
     sys.path.insert(0, str(ROOT / "tests"))
-    from loopback.chain import endpoint_of
+    import pytest
+    from loopback.chain import log_in, running_chain
 
-    with tempfile.TemporaryDirectory() as folder, endpoint_of(Path(folder), workers) as endpoint:
-        yield pool_of(endpoint)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_chain(Path(folder), workers) as chain,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        log_in(chain, Path(folder) / "home", patch)
+        yield pool_of(Endpoint(kind, kind, workers=workers, id=chain.daemon.id))
 
 
 def _options() -> argparse.Namespace:

@@ -16,4 +16,4 @@ QUESTION = {
 def task(number: int, background: int = 0, **changes: object) -> FitTask:
     question = {**QUESTION, "toys": None} | changes
     order = {"patch_name": f"patch {number}", "patch": b"[]", "question": question}
-    return FitTask(f"key {number}", BACKGROUNDS[background], order)
+    return FitTask(f"key {number}", BACKGROUNDS[background], order, "sha256:0")

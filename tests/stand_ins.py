@@ -12,7 +12,7 @@ import orjson
 from fitspec import versions
 from fitspec.errors import EndpointError, ExecutionError, TooLargeError, WorkerLostError
 from fitspec.outcome import HypothesisTest, Outcome
-from fitspec.worker import pack, unpack
+from fitspec.worker import pack, run_chunk, unpack
 
 TEST = HypothesisTest(1.0, 0.5, (0.1, 0.2, 0.3, 0.4, 0.5), 0.1, 0.2, 0.3, 0.4)
 CULPRIT = "signal_100_2"
@@ -119,3 +119,34 @@ def answer_as_another_version(chunk):
 
 def die_always(chunk):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hang_once(chunk):
+    """Until all is over; another worker will do better."""
+    if CULPRIT in names(chunk) and _first_time():
+        time.sleep(3600)
+    return answer(chunk)
+
+
+def die_once(chunk):
+    """In the middle of real work."""
+    if _first_time():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return run_chunk(chunk)
+
+
+def _first_time():
+    """Nobody has asked yet, in any process; the file named by HAPPENED says so."""
+    try:
+        os.close(os.open(os.environ["HAPPENED"], os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
+
+
+def defy():
+    """Hang as no library does."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+        signal.signal(number, signal.SIG_IGN)
+    while True:
+        pass

@@ -19,6 +19,7 @@ EXAMPLES: dict[str, tuple[tuple[Any, ...], str, ExitCode]] = {
     "FitspecError": (SIMPLE, SIMPLE_TEXT, ExitCode.INTERNAL_ERROR),
     "UsageError": (SIMPLE, SIMPLE_TEXT, ExitCode.USAGE_ERROR),
     "NothingCollectedError": (SIMPLE, SIMPLE_TEXT, ExitCode.NOTHING_COLLECTED),
+    "LockError": (SIMPLE, SIMPLE_TEXT, ExitCode.USAGE_ERROR),
     "SpecError": (SPEC_ARGUMENTS, SPEC_TEXT, ExitCode.USAGE_ERROR),
     "NotYetError": (SPEC_ARGUMENTS, SPEC_TEXT, ExitCode.USAGE_ERROR),
     "InvalidSpecsError": (

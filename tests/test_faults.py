@@ -10,11 +10,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from processes import descendants, is_alive, wait_until
 
 FITSPEC = Path(sys.executable).with_name("fitspec")
 POINTS = 57
@@ -55,37 +55,6 @@ def expected(undisturbed: Path, environment: dict[str, str]) -> Path:
 @pytest.fixture
 def environment(mirror: Path, tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "FITSPEC_MIRROR": str(mirror), "FITSPEC_CACHE": str(tmp_path / "cache")}
-
-
-def descendants(pid: int) -> list[int]:
-    """Processes that a process has started, and theirs."""
-    parents = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = status.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if fields[0] != "Z":
-            parents[int(status.parent.name)] = int(fields[1])
-    found = [pid]
-    for parent in found:
-        found += [child for child, its in parents.items() if its == parent]
-    return found[1:]
-
-
-def is_alive(pid: int) -> bool:
-    """A zombie, which nobody has waited for, is not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def wait_until(condition: Callable[[], bool], patience: float = 60.0) -> None:
-    end = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
 
 
 @pytest.mark.data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import shutil
@@ -23,6 +24,7 @@ from fitspec.plan import (
     _backend_version,
     fit_key,
     make_plan,
+    patch_digest,
     with_cross_checks,
 )
 from fitspec.sources import Access
@@ -33,6 +35,7 @@ QUESTION = Question(
     "measurement", (1.0,), "qtilde", "code4", "code4p", "native", "numpy", "scipy"
 )  # fmt: skip
 DIGEST = "sha256:" + "0" * 64
+PATCH = patch_digest(b"[]")
 FILES = 'files = "patch.signal_{mass}_{width}.json"'
 COMBINED = f"""\
 {FILES}
@@ -315,19 +318,26 @@ settings_of_a_question = st.fixed_dictionaries(
 @settings(deadline=None)
 @given(settings_of_a_question, settings_of_a_question)
 def test_keys_are_equal_where_questions_are(one, other):
-    keys = [fit_key(DIGEST, b"[]", Question(**question)) for question in (one, other)]
+    keys = [fit_key(DIGEST, PATCH, Question(**question)) for question in (one, other)]
 
     assert (keys[0] == keys[1]) is (one == other)
 
 
 def test_a_key_is_a_digest_of_workspace_and_patch():
-    key = fit_key(DIGEST, b"[]", QUESTION)
+    key = fit_key(DIGEST, PATCH, QUESTION)
 
     assert len(key) == 64
     assert int(key, 16) > 0
-    assert fit_key(DIGEST, b" [ ] ", QUESTION) == key
-    assert fit_key(DIGEST.replace("0", "1"), b"[]", QUESTION) != key
-    assert fit_key(DIGEST, b"[{}]", QUESTION) != key
+    assert fit_key(DIGEST.replace("0", "1"), PATCH, QUESTION) != key
+    assert fit_key(DIGEST, patch_digest(b"[{}]"), QUESTION) != key
+
+
+def test_the_digest_of_a_patch_is_that_of_its_content():
+    one, other = b'[{"op": "remove", "path": "/a"}]', b'[ {"path":"/a","op":"remove"} ]'
+
+    assert patch_digest(one) == patch_digest(other)
+    assert patch_digest(one) != PATCH
+    assert patch_digest(b"[") == f"sha256:{hashlib.sha256(b'[').hexdigest()}"
 
 
 VERSIONS = [("native", "numpy"), ("native", "scipy"), ("pyhf", "pyhf")]
@@ -336,14 +346,14 @@ VERSIONS = [("native", "numpy"), ("native", "scipy"), ("pyhf", "pyhf")]
 @pytest.mark.parametrize(("backend", "library"), VERSIONS)
 def test_another_version_of_what_makes_the_numbers_changes_the_key(backend, library, monkeypatch):
     question, version = replace(QUESTION, backend=backend), importlib.metadata.version
-    before = fit_key(DIGEST, b"[]", question)
+    before = fit_key(DIGEST, PATCH, question)
     monkeypatch.setattr(
         importlib.metadata, "version", lambda name: "99.0" if name == library else version(name)
     )
 
     _backend_version.cache_clear()
     try:
-        assert fit_key(DIGEST, b"[]", question) != before
+        assert fit_key(DIGEST, PATCH, question) != before
         assert f"{library} 99.0" in _backend_version(backend)
     finally:
         _backend_version.cache_clear()
@@ -372,13 +382,13 @@ def changed_package(tmp_path, monkeypatch) -> Iterator[Path]:
     ],
 )
 def test_a_changed_formula_changes_the_key(changed_package, module, matters):
-    before = fit_key(DIGEST, b"[]", QUESTION)
+    before = fit_key(DIGEST, PATCH, QUESTION)
     code_digest.cache_clear()
 
     with (changed_package / module).open("a") as file:
         file.write("# changed\n")
 
-    assert (fit_key(DIGEST, b"[]", QUESTION) != before) is matters
+    assert (fit_key(DIGEST, PATCH, QUESTION) != before) is matters
 
 
 def test_a_damaged_patch_has_a_key_too(analysis):

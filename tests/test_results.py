@@ -194,8 +194,11 @@ def test_a_point_is_one_flat_record() -> None:
         "id": "signal_100_1",
         "labels": {"m_1": 100},
         **OUTCOME.to_dict(),
+        "xsec_pb": None,
         "upper_limit_xsec_obs": None,
         "upper_limit_xsec_exp": None,
+        "workspace": None,
+        "patch": None,
         "cached": False,
     }
 
@@ -209,7 +212,7 @@ def test_a_limit_in_pb_is_the_limit_times_the_cross_section() -> None:
     assert record["upper_limit_xsec_obs"] == limited.upper_limit_xsec_obs
     assert record["upper_limit_xsec_exp"] == limited.upper_limit_xsec_exp
     assert (record["upper_limit_obs"], record["upper_limit_exp"]) == (1.5, BAND)
-    assert "xsec_pb" not in record
+    assert record["xsec_pb"] == 0.2
 
 
 @pytest.mark.parametrize(

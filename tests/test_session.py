@@ -28,8 +28,9 @@ from fitspec.errors import (
 from fitspec.execute import endpoints
 from fitspec.execute.pool import Habits, Traffic, explain
 from fitspec.results import CheckResult, PointResult, RunReport
-from fitspec.session import Settings, run
+from fitspec.session import Settings, run, stream
 from fitspec.sources import Access
+from fitspec.spec import find_specs
 
 IDS = ["signal_100_1", "signal_100_2", "signal_200_1", "signal_200_2"]
 
@@ -583,3 +584,39 @@ def test_the_backend_may_be_overridden(analysis, settings, here, table, chosen, 
     settings = replace(settings, backend=chosen, keywords="mass=100")
 
     assert run(["small.toml"], settings, Recorder()).environment["backend"] == backend
+
+
+def test_a_run_can_be_followed_step_by_step(analysis, settings, here):
+    append(analysis, expect(IDS[0], 0.5))
+    reports = []
+
+    def follow() -> Iterator[Any]:
+        reports.append((yield from stream(find_specs(["small.toml"]), settings)))
+
+    seen = list(follow())
+
+    assert sorted(point.id for points, _ in seen for point in points) == IDS
+    assert [check.quantity for _, checks in seen for check in checks] == ["CLs_obs"]
+    assert [replace(point, cached=True) for point in reports[0].points] == list(
+        run(["small.toml"], settings).points
+    )
+
+
+def test_what_was_followed_is_kept_when_nobody_follows_any_more(analysis, settings, here):
+    steps = stream(find_specs(["small.toml"]), settings)
+    [first], _ = next(steps)
+    steps.close()
+
+    report = run(["small.toml"], settings)
+
+    assert [point.id for point in report.points if point.cached] == [first.id]
+
+
+def test_an_interruption_between_two_steps_is_one_of_the_run(analysis, settings, here):
+    steps = stream(find_specs(["small.toml"]), settings)
+    next(steps)
+    with pytest.raises(StopIteration) as end:
+        steps.throw(KeyboardInterrupt)
+
+    assert end.value.value.interrupted
+    assert end.value.value.not_computed == 3

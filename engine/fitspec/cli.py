@@ -13,7 +13,13 @@ import typer
 
 import fitspec
 from fitspec.commands.cache import cache_app
+from fitspec.commands.compare import compare
 from fitspec.commands.endpoint import endpoint_app
+from fitspec.commands.graph import graph
+from fitspec.commands.init import init
+from fitspec.commands.inspect import inspect
+from fitspec.commands.lock import lock
+from fitspec.commands.record import record
 from fitspec.commands.run import run
 from fitspec.commands.specs import collect, fetch, schema, validate
 from fitspec.errors import ExitCode, FitspecError, UsageError
@@ -25,7 +31,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (run, collect, validate, fetch, schema):
+for _command in (
+    *(run, collect, validate, fetch, record, compare, lock),
+    *(init, inspect, graph, schema),
+):
     app.command()(_command)
 app.add_typer(cache_app, name="cache")
 app.add_typer(endpoint_app, name="endpoint")

@@ -53,6 +53,12 @@ class NothingCollectedError(FitspecError):
     exit_code = ExitCode.NOTHING_COLLECTED
 
 
+class LockError(FitspecError):
+    """What a run depends on is not as it was locked; one line for each difference."""
+
+    exit_code = ExitCode.USAGE_ERROR
+
+
 class SpecError(FitspecError):
     """A fit specification that is invalid, or that its sources contradict.
 

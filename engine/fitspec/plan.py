@@ -35,11 +35,13 @@ class FitTask:
         key: content-addressed name; equal keys mean equal numbers.
         background: the workspace.
         order: patch and question, as a worker gets them.
+        patch: digest of the patch.
     """
 
     key: str
     background: Background
     order: PointOrder
+    patch: str
 
     @property
     def quick(self) -> bool:
@@ -98,9 +100,10 @@ def make_plan(collection: Collection) -> Plan:
     for point in collection.points:
         question = _question(point.spec, point.case)
         patch = patches[id(point.case)][point.patch]
-        key = fit_key(point.case.background.digest, patch, question)
+        digest = patch_digest(patch)
+        key = fit_key(point.case.background.digest, digest, question)
         order = PointOrder(patch_name=point.patch, patch=patch, question=asdict(question))
-        fits.setdefault(key, FitTask(key, point.case.background, order))
+        fits.setdefault(key, FitTask(key, point.case.background, order, digest))
         points.setdefault(key, []).append(point)
         key_of[point.node_id] = key
 
@@ -136,9 +139,9 @@ def with_cross_checks(plan: Plan, number: int) -> Plan:
         question = Question.from_dict({**task.order["question"], **REFERENCE})
         if question.mus:  # are enough: a search for limits takes pyhf minutes
             question = replace(question, level=None)
-        reference = fit_key(task.background.digest, task.order["patch"], question)
+        reference = fit_key(task.background.digest, task.patch, question)
         order = PointOrder({**task.order, "question": asdict(question)})
-        references[reference] = FitTask(reference, task.background, order)
+        references[reference] = replace(task, key=reference, order=order)
         graph.setdefault(reference, set())
         node = f"cross-check {key}"
         cross_checks[node] = CrossCheck(key, reference)
@@ -149,13 +152,13 @@ def with_cross_checks(plan: Plan, number: int) -> Plan:
     return replace(plan, fits=fits, points=points, cross_checks=cross_checks, graph=graph)
 
 
-def fit_key(workspace_digest: str, patch: bytes, question: Question) -> str:
-    """Name of a fit: sha256 over all that decides its numbers, formatting of the JSON apart."""
+def fit_key(workspace: str, patch: str, question: Question) -> str:
+    """Name of a fit: sha256 over all that decides its numbers; of workspace and patch, digests."""
     content: dict[str, Any] = {
         "code": code_digest(),
         "backend": _backend_version(question.backend),
-        "workspace": workspace_digest,
-        "patch": _canonical(patch),
+        "workspace": workspace,
+        "patch": patch,
         "question": asdict(question),
     }
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
@@ -209,12 +212,13 @@ def _fit_question(spec: SpecFile) -> FitQuestion | None:
     )
 
 
-def _canonical(patch: bytes) -> str:
+def patch_digest(patch: bytes) -> str:
+    """``sha256:...`` of a patch's JSON, whose formatting and order of keys do not matter."""
     try:
         canonical = orjson.dumps(orjson.loads(patch), option=orjson.OPT_SORT_KEYS)
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         canonical = patch  # the worker will say what is wrong with it
-    return hashlib.sha256(canonical).hexdigest()
+    return f"sha256:{hashlib.sha256(canonical).hexdigest()}"
 
 
 @functools.cache

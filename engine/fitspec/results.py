@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fitspec.outcome import Band, KnownBand, Outcome
@@ -35,6 +35,8 @@ class PointResult:
         cached: the outcome came from the result store.
         xsec_pb: theory cross-section in pb, or None. It is the point's and not the outcome's: a
             new table of cross-sections needs no new fit.
+        workspace: digest of the background-only workspace; None where nobody knows it.
+        patch: digest of the patch; None where nobody knows it.
     """
 
     spec: str
@@ -43,6 +45,8 @@ class PointResult:
     outcome: Outcome
     cached: bool = False
     xsec_pb: float | None = None
+    workspace: str | None = None
+    patch: str | None = None
 
     @property
     def node_id(self) -> str:
@@ -67,8 +71,8 @@ class PointResult:
     def to_dict(self) -> dict[str, Any]:
         """One flat record of results.json."""
         record = {"spec": self.spec, "id": self.id, "labels": dict(self.labels)}
-        limits = {name: getattr(self, name) for name in XSEC_LIMITS}
-        return record | self.outcome.to_dict() | limits | {"cached": self.cached}
+        own = ("xsec_pb", *XSEC_LIMITS, "workspace", "patch", "cached")
+        return record | self.outcome.to_dict() | {name: getattr(self, name) for name in own}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +163,38 @@ class SpecRecord:
         sha256: digest of its text.
         analysis: its name.
         notes: what a careful reader should know about all its points.
+        settings: how its numbers are made, by dotted key, defaults and overrides included.
     """
 
     path: str
     sha256: str
     analysis: str
     notes: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRecord:
+    """A part of a workspace, or what a patch makes of it; digests tell whether two are the same.
+
+    Attributes:
+        workspace: digest of the background-only workspace.
+        patch: digest of the patch; None for a part of the background itself.
+        channel: its name; None for the workspace's measurements.
+        sample: its name; None for the observed data, and the measurements.
+        events: nominal, or observed, events over all bins; None for the measurements, and for a
+            sample that the patch removes.
+        bins: digest of the events by bin; of the measurements; None for what is removed.
+        modifiers: digest of the sample's modifiers; None for all else.
+    """
+
+    workspace: str
+    patch: str | None
+    channel: str | None
+    sample: str | None
+    events: float | None
+    bins: str | None
+    modifiers: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +210,7 @@ class RunReport:
         deselected: points left out by the selection.
         seconds: wall time.
         interrupted: the run was stopped before its end.
+        samples: finds out what workspaces and patches hold; not every reader wants to wait for it.
     """
 
     specs: tuple[SpecRecord, ...]
@@ -190,6 +221,7 @@ class RunReport:
     deselected: int
     seconds: float
     interrupted: bool = False
+    samples: Callable[[], tuple[SampleRecord, ...]] = tuple
 
     def count(self, outcome: CheckOutcome) -> int:
         """Checks with this outcome."""

@@ -12,6 +12,7 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from graphlib import TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +27,8 @@ from fitspec.execute import Computed, Patience, ResultStore, prepare, run_fits
 from fitspec.execute.choose import choose_endpoint
 from fitspec.execute.endpoints import pool_of
 from fitspec.execute.pool import Endpoint, Pool, Traffic
+from fitspec.inventory import samples_of
+from fitspec.lock import Level, require_locked
 from fitspec.outcome import Outcome
 from fitspec.plan import Plan, make_plan, with_cross_checks
 from fitspec.results import (
@@ -42,6 +45,8 @@ from fitspec.sources import Access
 from fitspec.spec import SpecFile, find_specs
 from fitspec.spec.endpoint import LOCAL
 from fitspec.spec.models import Backend
+from fitspec.spec.settings import settings_of
+from fitspec.versions import code_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,8 @@ class Settings:
         reuse: read the result store.
         max_failures: stop after this many failed checks and points; 0 never stops.
         cross_check: number of random points to be fitted again by pyhf.
+        locked: refuse what differs from the locks: in everything, or in all but the environment;
+            None asks for no lock.
     """
 
     access: Access
@@ -73,6 +80,7 @@ class Settings:
     reuse: bool = True
     max_failures: int = 0
     cross_check: int = 0
+    locked: Level | None = None
 
     @classmethod
     def from_config(cls, mirror: Path | None = None, *, offline: bool = False) -> Settings:
@@ -121,6 +129,10 @@ class _Silence:
     def warned(self, *_: object) -> None: ...
 
 
+Settled = tuple[Sequence[PointResult], Sequence[CheckResult]]
+"""What one fit settles: the points it serves, and all checks that it decides."""
+
+
 def run(
     arguments: Sequence[str], settings: Settings, observer: Observer | None = None
 ) -> RunReport:
@@ -137,15 +149,46 @@ def run(
     Raises:
         FitspecError: before any fit: invalid specifications, sources or selections.
     """
+    steps = stream(find_specs(arguments), settings, observer)
+    try:
+        while True:
+            try:
+                next(steps)
+            except KeyboardInterrupt:  # in between two steps, or before the first
+                steps.throw(KeyboardInterrupt)
+    except StopIteration as end:
+        report: RunReport = end.value
+        return report
+
+
+def stream(
+    specs: Sequence[SpecFile], settings: Settings, observer: Observer | None = None
+) -> Generator[Settled, None, RunReport]:
+    """A run step by step: what is settled, as it is settled, and the report in the end.
+
+    Closing the generator abandons the work in flight; what was yielded is in the result store.
+
+    Args:
+        specs: validated specifications.
+        settings: see :class:`Settings`.
+        observer: is told what happens, before it is yielded; default: nobody is.
+
+    Raises:
+        FitspecError: before any fit: sources or selections are wrong.
+    """
     start = time.perf_counter()
     observer = observer or _Silence()
-    specs = [_with_backend(spec, settings.backend) for spec in find_specs(arguments)]
+    specs = [with_backend(spec, settings.backend) for spec in specs]
     endpoint = choose_endpoint(specs, settings.config, settings.endpoint, settings.workers)
     pool = pool_of(endpoint)
     if endpoint.kind == LOCAL:
         prepare()
     collection = collect(specs, settings.access, settings.keywords, settings.only)
-    plan = with_cross_checks(make_plan(collection), settings.cross_check)
+    plan = make_plan(collection)
+    if settings.locked is not None:
+        whole = collection.deselected == 0
+        require_locked(specs, plan, settings.access, settings.locked, whole=whole)
+    plan = with_cross_checks(plan, settings.cross_check)
     environment = _environment(plan, endpoint, pool)
     observer.started(
         len(collection.points),
@@ -158,7 +201,7 @@ def run(
     store = ResultStore(settings.results, read=settings.reuse)
     patience = Patience(endpoint.deadline, endpoint.queue)
     fits = run_fits(plan.fits.values(), pool, store, patience, observer.progressed)
-    interrupted = _execute(fits, ledger, settings, observer)
+    interrupted = yield from _execute(fits, ledger, settings, observer)
     return RunReport(
         specs=tuple(_record(spec, collection) for spec in specs),
         environment=environment,
@@ -168,18 +211,20 @@ def run(
         deselected=collection.deselected,
         seconds=time.perf_counter() - start,
         interrupted=interrupted,
+        samples=partial(samples_of, tuple(plan.fits.values())),
     )
 
 
 def _record(spec: SpecFile, collection: Collection) -> SpecRecord:
     cases = [point.case for point in collection.points if point.spec is spec]
     notes = dict.fromkeys(note for case in cases for note in case.notes)
-    return SpecRecord(spec.name, spec.sha256, spec.spec.analysis.name, tuple(notes))
+    name, settings = spec.spec.analysis.name, settings_of(spec.spec)
+    return SpecRecord(spec.name, spec.sha256, name, tuple(notes), settings)
 
 
 def _execute(
     fits: Generator[Computed], ledger: _Ledger, settings: Settings, observer: Observer
-) -> bool:
+) -> Generator[Settled, None, bool]:
     """Compute and settle everything; True if it was interrupted."""
     warned: set[str] = set()
     failed = 0
@@ -193,6 +238,7 @@ def _execute(
                         if warning not in warned:
                             warned.add(warning)
                             observer.warned(warning)
+                yield points, checks
                 failed += len(failures(points, checks))
                 failed += sum(check.outcome in {"failed", "unstable"} for check in checks)
                 if settings.max_failures and failed >= settings.max_failures:
@@ -252,11 +298,11 @@ class _Ledger:
         """Enter a fit's outcome; returns the points it serves and the checks it decides."""
         self._open.discard(fit.key)
         self.outcomes[fit.key] = fit.outcome
+        task = self.plan.fits[fit.key]
+        inputs = (task.background.digest, task.patch)
         points = [
-            PointResult(
-                point.spec.name, point.id, point.labels, fit.outcome, fit.cached, point.xsec_pb
-            )
-            for point in self.plan.points[fit.key]
+            PointResult(p.spec.name, p.id, p.labels, fit.outcome, fit.cached, p.xsec_pb, *inputs)
+            for p in self.plan.points[fit.key]
         ]
         self.results.update({point.node_id: point for point in points})
         return points, self._follow(fit.key)
@@ -310,7 +356,7 @@ class _Ledger:
         return self.combined[node].result if node in self.combined else None
 
 
-def _with_backend(spec: SpecFile, name: str | None) -> SpecFile:
+def with_backend(spec: SpecFile, name: str | None) -> SpecFile:
     """The specification with another backend; its own settings stay if it asks for that one."""
     if name is None or name == spec.spec.backend.name:
         return spec
@@ -328,6 +374,7 @@ def _environment(plan: Plan, endpoint: Endpoint, pool: Pool) -> dict[str, str]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "fitspec": fitspec.__version__,
+        "code": code_digest()[:12],
         "numpy": version("numpy"),
         "scipy": version("scipy"),
         "pyhf": version("pyhf"),

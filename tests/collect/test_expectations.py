@@ -407,3 +407,30 @@ def test_a_table_that_checks_nothing_or_twice_is_an_error(analysis, table, probl
 def test_a_mu_without_a_quantity_that_has_one_is_an_error(analysis):
     with pytest.raises(SpecError, match="mu belongs to CLs_obs, CLs_exp, p_b, excluded; none is"):
         found(analysis, '[[expect]]\npoint = "signal_100_1"\nmu = 1\nmu_hat = 0.5\n')
+
+
+def test_a_row_may_have_tolerances_of_its_own(analysis):
+    table = "mass,width,CLs_obs,rtol,atol\n100,1,0.5,0.1,\n100,2,0.5,,0.2\n200,1,0.5,,\n"
+
+    listed = found(analysis, TABLE, table)
+
+    own = {e.target.id: (e.rtol, e.atol) for e in listed}
+    block = own["signal_200_1"]
+    assert own == {
+        "signal_100_1": (0.1, block[1]), "signal_100_2": (block[0], 0.2), "signal_200_1": block
+    }  # fmt: skip
+    assert block[0] != 0.1
+    assert block[1] != 0.2
+
+
+def test_a_tolerance_below_zero_is_an_error(analysis):
+    with pytest.raises(SpecError, match=r"published\.csv:2: atol = -1 is below 0"):
+        found(analysis, TABLE, "mass,width,CLs_obs,atol\n100,1,0.5,-1\n")
+
+
+def test_an_expectation_knows_its_block(analysis):
+    block = '[[expect]]\npoint = "signal_100_1"\nCLs_obs = 0.5\n'
+
+    both = found(analysis, block + TABLE, "mass,width,mu_hat\n100,1,0.5\n")
+
+    assert [(e.quantity, e.block) for e in both] == [("CLs_obs", 0), ("mu_hat", 1)]

@@ -11,9 +11,9 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from pathlib import Path
 
 import pytest
+from processes import is_alive
 
 from fitspec.execute.local import THREAD_VARIABLES, LocalPool, available_cores
 
@@ -22,18 +22,6 @@ from fitspec.execute.local import THREAD_VARIABLES, LocalPool, available_cores
 def executor() -> Iterator[Executor]:
     with LocalPool(workers=1).open() as executor:
         yield executor
-
-
-def is_alive(pid: int) -> bool:
-    """A zombie that nobody has waited for counts as dead."""
-    status = Path(f"/proc/{pid}/stat")
-    if Path("/proc/self").exists():
-        return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_a_worker_is_another_process(executor):

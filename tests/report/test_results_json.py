@@ -61,7 +61,8 @@ def content() -> dict[str, Any]:
 
 def test_the_top_level_is_that_of_schema_1(content):
     assert list(content) == [
-        "schema", "fitspec", "specs", "environment", "points", "combined", "checks", "summary"
+        "schema", "fitspec", "specs", "environment", "points", "combined", "checks",
+        "samples", "summary",
     ]  # fmt: skip
     assert content["schema"] == 1
     assert content["fitspec"] == fitspec.__version__
@@ -72,6 +73,7 @@ def test_the_top_level_is_that_of_schema_1(content):
             "sha256": "ab" * 32,
             "analysis": "ATLAS-SUSY-2018-31",
             "notes": ["no signal in 1 of 3 channels: CR"],
+            "settings": {},
         }
     ]
 
@@ -80,7 +82,7 @@ def test_a_point_is_one_flat_record(content):
     point = content["points"][0]
 
     assert list(point)[:3] == ["spec", "id", "labels"]
-    own = {"spec", "id", "labels", "cached", *XSEC_LIMITS}
+    own = {"spec", "id", "labels", "cached", "xsec_pb", *XSEC_LIMITS, "workspace", "patch"}
     assert set(point) == own | {f.name for f in fields(Outcome)}
     assert (point["spec"], point["id"]) == (OK.spec, OK.id)
     assert point["labels"] == {"region": "A", "m_sbottom": 1300, "width": 0.5}

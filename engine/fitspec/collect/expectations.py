@@ -21,6 +21,10 @@ from fitspec.spec.locate import KeyPath
 BAND_SUFFIXES = ("m2", "m1", "0", "p1", "p2")
 """Columns of a band in a table: ``CLs_exp_m2`` (-2 sigma) to ``CLs_exp_p2``."""
 
+TOLERANCES = ("rtol", "atol")
+ROW_KEYS = ("mu", *TOLERANCES)
+"""Keys of a block that a row of its table may have for itself."""
+
 AT_MU = ("CLs_obs", "CLs_exp", "p_b", "excluded")
 """Quantities that belong to a tested POI value."""
 
@@ -40,6 +44,7 @@ class Expectation:
         xfail: why it is known to differ.
         file: the specification, or table, that it is written in.
         line: 1-based line there.
+        block: index of its ``[[expect]]`` block.
     """
 
     target: Point | Combination
@@ -52,6 +57,7 @@ class Expectation:
     xfail: str | None
     file: str
     line: int
+    block: int = 0
 
     @property
     def node_id(self) -> str:
@@ -160,6 +166,7 @@ def _expectations(
             expect.xfail and substitute(expect.xfail, target.labels),
             file=spec.name,
             line=spec.line(*key, quantity),
+            block=int(key[1]),
         )
 
 
@@ -210,11 +217,12 @@ def _from_table(
         rows = read_table(spec.path.parent / table)
     found: dict[tuple[str, str, float | None], Expectation] = {}
     for row in rows:
-        labels, quantities, mu, name = _cells(spec, key, table, row, targets.labels)
+        labels, quantities, numbers, name = _cells(spec, key, table, row, targets.labels)
         known = {label: label_value(value) for label, value in values.items()}
         target = _row_target(spec, key, f"{table}:{row.line}", targets, known | labels, name)
-        mu = expect.mu if mu is None else mu
-        for expectation in _expectations(spec, key[:-1], expect, target, quantities, mu):
+        mu = numbers.pop("mu", expect.mu)
+        judged = expect.model_copy(update=numbers)
+        for expectation in _expectations(spec, key[:-1], judged, target, quantities, mu):
             identity = (target.id, expectation.quantity, expectation.mu)
             if identity in found:
                 problem = f"{table}:{row.line}: {expectation.node_id} is expected twice"
@@ -249,8 +257,8 @@ def _row_target(
 
 def _cells(
     spec: SpecFile, key: KeyPath, table: str, row: Row, labels: Sequence[str]
-) -> tuple[dict[str, Label], dict[str, Any], float | None, str | None]:
-    """A row's labels, quantities, POI value and point id."""
+) -> tuple[dict[str, Label], dict[str, Any], dict[str, float], str | None]:
+    """A row's labels, quantities, POI value and tolerances, and point id."""
     found_labels: dict[str, Label] = {}
     numbers: dict[str, float | bool] = {}
     bands = {f"{band}_{suffix}": band for band in BANDS for suffix in BAND_SUFFIXES}
@@ -258,10 +266,10 @@ def _cells(
     for column, cell in row.cells.items():
         if column in labels:
             found_labels[column] = label_value(cell)
-        elif column in scalars or column in bands or column == "mu":
+        elif column in scalars or column in bands or column in ROW_KEYS:
             numbers[column] = _number(spec, key, f"{table}:{row.line}", column, cell)
         elif column != "point":
-            remedy = nearest(column, [*labels, *scalars, *bands, "mu", "point"])
+            remedy = nearest(column, [*labels, *scalars, *bands, *ROW_KEYS, "point"])
             problem = f"{table}: column {column!r} is neither a label nor a quantity"
             raise spec.error(key, problem, remedy)
     quantities: dict[str, Any] = {name: numbers[name] for name in scalars if name in numbers}
@@ -269,8 +277,8 @@ def _cells(
         values = tuple(numbers.get(f"{band}_{suffix}") for suffix in BAND_SUFFIXES)
         if any(value is not None for value in values):  # papers often give no more than +-1 sigma
             quantities[band] = values
-    mu = numbers.get("mu")
-    return found_labels, quantities, mu, row.cells.get("point")
+    own = {name: numbers[name] for name in ROW_KEYS if name in numbers}
+    return found_labels, quantities, own, row.cells.get("point")
 
 
 def _number(spec: SpecFile, key: KeyPath, where: str, column: str, cell: str) -> float | bool:
@@ -280,4 +288,6 @@ def _number(spec: SpecFile, key: KeyPath, where: str, column: str, cell: str) ->
     if isinstance(value, str) or column == "excluded":
         kind = "true or false" if column == "excluded" else "a number"
         raise spec.error(key, f"{where}: {column} = {cell!r} is not {kind}")
+    if column in TOLERANCES and value < 0:
+        raise spec.error(key, f"{where}: {column} = {cell} is below 0", "tolerances are not")
     return float(value)

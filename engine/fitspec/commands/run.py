@@ -52,6 +52,12 @@ def run(
         int | None,
         typer.Option("--durations", min=0, metavar="N", help="List the N slowest points; 0: all."),
     ] = None,
+    locked: Annotated[
+        bool, typer.Option("--locked", help="Refuse what differs from `fitspec lock`'s file.")
+    ] = False,
+    locked_inputs: Annotated[
+        bool, typer.Option("--locked-inputs", help="The same, but in any environment.")
+    ] = False,
     json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write results.json here.")
     ] = None,
@@ -83,6 +89,7 @@ def run(
         reuse=not no_cache,
         max_failures=1 if first else max_failures,
         cross_check=cross_check,
+        locked="all" if locked else "inputs" if locked_inputs else None,
     )
     memory, selection = LastFailed(settings.results.parent / "last-failed"), ""
     if last_failed:

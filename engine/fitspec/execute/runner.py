@@ -45,6 +45,10 @@ BUDGET = 3.0
 """A chunk may take so many times what it should; its worker then answers with what it has."""
 
 
+UNUSABLE = (RuntimeError, OSError, EOFError)
+"""What submitting to an executor raises that is shut, or whose processes' parent is gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Computed:
     """The outcome of one fit task.
@@ -68,7 +72,8 @@ class Patience:
 
     Attributes:
         deadline: seconds a point may take; None: by what is asked.
-        queue: seconds until the first answer may come, on top: batch systems let jobs wait.
+        queue: seconds until the first answer of an executor may come, on top: batch systems let
+            jobs wait.
     """
 
     deadline: float | None = None
@@ -144,6 +149,7 @@ class _Run:
 
     def outcomes(self) -> Settled:
         while self.backlog:
+            self._answers = 0
             with self.pool.open() as executor:
                 yield from self._use(executor)
 
@@ -152,7 +158,7 @@ class _Run:
         while self.backlog or self._flights:
             try:
                 self._submit(executor)
-            except RuntimeError as refused:  # also what is submitted after a shutdown
+            except UNUSABLE as refused:
                 yield from self._executor_broke(refused)
                 return
             done, _ = wait(self._flights, self._seconds_left(), FIRST_COMPLETED)
@@ -254,10 +260,10 @@ class _Run:
             self._resent += 1
             self.backlog.again.extendleft(reversed(chunk.after_loss()))
 
-    def _executor_broke(self, error: RuntimeError) -> Settled:
+    def _executor_broke(self, error: Exception) -> Settled:
         self._broken += 1
         if self._broken >= MAX_BROKEN:
-            problem = f"{counted(self._broken, 'executor')} in a row broke: {error}"
+            problem = f"{counted(self._broken, 'executor')} in a row broke: {_brief(error)}"
             raise EndpointError(problem, "no worker can start there")
         chunks = list(self._flights.values())
         self._flights.clear()
@@ -298,6 +304,10 @@ def _refused(chunk: Chunk, error: FitspecError) -> Settled:
     reason = f"{type(error).__name__}: {error}"
     for task in chunk.tasks:
         yield task.key, Outcome.failed(reason)
+
+
+def _brief(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _error_of(future: Future[Any]) -> BaseException | None:

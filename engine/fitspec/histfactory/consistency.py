@@ -85,12 +85,12 @@ def _require_poi(workspace: Mapping[str, Any], poi: str) -> None:
     ]
     if not signals:
         raise WorkspaceError(f"no sample carries the POI {poi!r}")
-    if not any(map(_expects_events, signals)):
+    if not any(map(expects_events, signals)):
         raise WorkspaceError(f"the samples that carry the POI {poi!r} expect no events")
 
 
-def _expects_events(sample: Mapping[str, Any]) -> bool:
-    """In any bin, or in any variation."""
+def expects_events(sample: Mapping[str, Any]) -> bool:
+    """Whether a sample has events in any bin, or in any variation."""
     shifts = (m["data"] for m in sample["modifiers"] if m["type"] == "histosys")
     return any(sample["data"]) or any(any(s["hi_data"]) or any(s["lo_data"]) for s in shifts)
 

@@ -20,13 +20,17 @@ PROTECTED = "/observations"
 """A signal hypothesis never changes the data."""
 
 
-def apply_patch(workspace: Mapping[str, Any], patch: bytes, name: str) -> dict[str, Any]:
+def apply_patch(
+    workspace: Mapping[str, Any], patch: bytes, name: str, *, protect: bool = True
+) -> dict[str, Any]:
     """A workspace with its signal.
 
     Args:
         workspace: parsed background-only workspace; it stays as it is.
         patch: JSON of the list of operations.
         name: the patch's name, for messages.
+        protect: refuse what touches the observations. No fit is made without; an inspection wants
+            to see what such a patch does.
 
     Returns:
         the patched workspace. What the patch does not touch is shared with the background, so that
@@ -47,7 +51,7 @@ def apply_patch(workspace: Mapping[str, Any], patch: bytes, name: str) -> dict[s
     for index, operation in enumerate(operations):
         for pointer in _changed(operation):
             _unshare(content, pointer, own)
-        _apply_operation(content, operation, index, name)
+        _apply_operation(content, operation, index, name, protect)
     return content
 
 
@@ -67,11 +71,12 @@ def _unshare(content: dict[str, Any], pointer: str, own: set[int]) -> None:
 
 
 def _apply_operation(
-    content: dict[str, Any], operation: dict[str, Any], index: int, name: str
+    content: dict[str, Any], operation: dict[str, Any], index: int, name: str, protect: bool
 ) -> None:
     where = f"operation {index} {operation.get('op')!r}"
     path = _printable(str(operation.get("path", "")))
-    if any(_is_protected(pointer) for pointer in _changed(operation)):
+    changed = _changed(operation)
+    if "" in changed or (protect and any(_is_protected(pointer) for pointer in changed)):
         problem = "changes the observed data, which no signal hypothesis may do"
         raise PatchError(problem, name, where, path)
     large = operation.get("op") in ("add", "replace") and "value" in operation
@@ -117,4 +122,4 @@ def _printable(text: str) -> str:
 
 
 def _is_protected(pointer: str) -> bool:
-    return pointer in {"", PROTECTED} or pointer.startswith(f"{PROTECTED}/")
+    return pointer == PROTECTED or pointer.startswith(f"{PROTECTED}/")

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 
 from rich.table import Table
-from rich.text import Text
 
 from fitspec.bestfit import BestFit, FittedParameter, Impact
+from fitspec.report.tables import add_row, plain_table
 from fitspec.results import PointResult
 
 DETAILED = 3
@@ -43,13 +43,13 @@ def brief(fit: BestFit) -> str:
 
 
 def _signals(fits: Sequence[tuple[str, BestFit]]) -> Table:
-    table = _table("best fit", "POI", "value", "-2 ln L", "at bounds")
+    table = plain_table("best fit", "POI", "value", "-2 ln L", "at bounds")
     for name, fit in fits:
         value = "" if fit.signal is None else _measured(fit.signal)
         if fit.mu is not None:
             value = f"{fit.mu:g} (fixed)"
         held = sum(parameter.at_bound for parameter in fit.parameters)
-        _add(table, name, fit.poi or "none", value, f"{fit.twice_nll:.3f}", str(held))
+        add_row(table, name, fit.poi or "none", value, f"{fit.twice_nll:.3f}", str(held))
     return table
 
 
@@ -65,32 +65,23 @@ def _parameters(name: str, fit: BestFit, top: int | None) -> Table:
     shown = known[:top]
     of = f" ({len(shown)} of {len(known)})" if len(shown) < len(known) else ""
     columns = ("value", "pull", "constraint")
-    table = _table(f"{name}{of}", *columns, *((f"impact on {fit.poi}",) if fit.impacts else ()))
+    table = plain_table(
+        f"{name}{of}", *columns, *((f"impact on {fit.poi}",) if fit.impacts else ())
+    )
     for p in shown:
         impact = (_impact(impacts[p.name]),) if fit.impacts else ()
         constraint = "" if p.constraint is None else f"{p.constraint:.2f}"
-        _add(table, p.name, _measured(p), f"{p.pull:+.2f}", constraint, *impact)
+        add_row(table, p.name, _measured(p), f"{p.pull:+.2f}", constraint, *impact)
     return table
 
 
 def _yields(name: str, fit: BestFit) -> Table:
-    table = _table(name, "bin", "observed", "expected")
+    table = plain_table(name, "bin", "observed", "expected")
     for row in fit.yields or ():
         if row.sample is None and row.bin is not None and row.observed is not None:
             expected = _with_error(row.expected, row.uncertainty)
-            _add(table, row.channel, str(row.bin), f"{row.observed:g}", expected)
+            add_row(table, row.channel, str(row.bin), f"{row.observed:g}", expected)
     return table
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, column in enumerate(columns):
-        table.add_column(Text(column), justify="right" if index else "left", no_wrap=True)
-    return table
-
-
-def _add(table: Table, *cells: str) -> None:
-    table.add_row(*map(Text, cells))
 
 
 def _measured(parameter: FittedParameter) -> str:

@@ -23,6 +23,7 @@ def to_json(report: RunReport) -> bytes:
         "points": [point.to_dict() for point in report.points],
         "combined": [combined.to_dict() for combined in report.combined],
         "checks": [dataclasses.asdict(check) for check in report.checks],
+        "samples": [dataclasses.asdict(sample) for sample in report.samples()],
         "summary": summary(report),
     }
     return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

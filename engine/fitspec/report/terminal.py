@@ -29,6 +29,7 @@ from fitspec.report.counts import counts
 from fitspec.report.durations import durations
 from fitspec.report.fits import brief, fit_tables
 from fitspec.report.limits import limits_table
+from fitspec.report.tables import print_table
 from fitspec.results import (
     NOT_COMPUTED,
     CheckResult,
@@ -261,10 +262,7 @@ class TerminalReport:
         self._console.print(Text(text) if isinstance(text, str) else text, soft_wrap=True)
 
     def _print_table(self, table: Table) -> None:
-        """At its full width: a number that is cut off says something else."""
-        unlimited = self._console.options.update(max_width=10_000)
-        table.width = self._console.measure(table, options=unlimited).maximum
-        self._console.print(table, crop=False)
+        print_table(self._console, table)
 
 
 _DOTS_PER_LINE = 72

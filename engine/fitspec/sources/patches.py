@@ -64,7 +64,7 @@ class LoosePatches:
         matches = {member: pattern.match(member) for member in archive.names(pattern.glob)}
         found = [(member, labels) for member, labels in matches.items() if labels is not None]
         found.sort(key=lambda item: [_natural(value) for value in item[1].values()])
-        names = [_patch_name(member) for member, _ in found]
+        names = [patch_name(member) for member, _ in found]
         require_distinct(names, pattern.text)
         self.labels = {name: labels for name, (_, labels) in zip(names, found, strict=True)}
         self._members = {name: member for name, (member, _) in zip(names, found, strict=True)}
@@ -119,7 +119,8 @@ class NoPatches:
         return dict.fromkeys(names, NO_OPERATIONS)
 
 
-def _patch_name(member: str) -> str:
+def patch_name(member: str) -> str:
+    """What a loose patch is called: its file's stem, without a leading ``patch.``."""
     return re.sub(r"^patch[._]", "", PurePosixPath(member).stem)
 
 

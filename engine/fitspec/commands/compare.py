@@ -1,0 +1,47 @@
+"""``fitspec compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fitspec.commands.options import Keywords, require_writable
+from fitspec.errors import ExitCode
+
+
+def compare(
+    old: Annotated[Path, typer.Argument(metavar="OLD.json", help="results.json of a run.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW.json", help="That of a later one.")],
+    keywords: Keywords = "",
+    rtol: Annotated[
+        float, typer.Option("--rtol", min=0, help="Relative change that does not count.")
+    ] = 1e-3,
+    atol: Annotated[
+        float, typer.Option("--atol", min=0, help="Change of CLs or mu that does not count.")
+    ] = 1e-5,
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all of it here.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("-v", help="Every number that moved.")] = False,
+) -> int:
+    """Say what moved from one run to another, by how much, and what differed."""
+    from rich.console import Console
+
+    from fitspec.collect.keywords import compile_keywords
+    from fitspec.drift import Tolerance
+    from fitspec.drift import compare as compare_reports
+    from fitspec.report.drift import drift_json, print_drift
+    from fitspec.report.read_json import read_report
+
+    if json is not None:
+        require_writable("--json", json)
+    tolerance = Tolerance(rtol, atol)
+    drift = compare_reports(
+        read_report(old), read_report(new), tolerance, compile_keywords(keywords)
+    )
+    print_drift(Console(highlight=False, soft_wrap=True), drift, everything=verbose)
+    if json is not None:
+        json.write_bytes(drift_json(drift, str(old), str(new), tolerance))
+    return ExitCode.CHECKS_FAILED if drift.moved else ExitCode.OK
