@@ -109,6 +109,8 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FITSPEC_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("FITSPEC_CONFIG", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):  # the tests themselves may run there
+        monkeypatch.delenv(name, raising=False)
     if "FITSPEC_MIRROR" in os.environ:
         monkeypatch.setenv("PUBLISHED_MIRROR", os.environ["FITSPEC_MIRROR"])
         monkeypatch.delenv("FITSPEC_MIRROR")

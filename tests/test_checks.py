@@ -33,7 +33,7 @@ def expected(spec):
 def expectation(spec, quantity, value, mu=1.0, **changes) -> Expectation:
     target = Combination(spec, "signal_100_1", {}, ())
     whole = {"rtol": 1e-3, "atol": 0.0, "source": "Table 5", "xfail": None} | changes
-    return Expectation(target, quantity, value, mu, **whole)
+    return Expectation(target, quantity, value, mu, **whole, file="small.toml", line=12)
 
 
 def hypothesis_test(CLs_obs: float = 0.25, mu: float = 1.0, **changes) -> HypothesisTest:
@@ -109,6 +109,7 @@ def test_a_check_tells_what_was_expected_found_and_allowed(expected):
     assert (found.expected, found.actual, found.mu) == (0.26, 0.25, 1.0)
     assert (found.rtol, found.atol, found.source) == (1e-3, 1e-4, "Table 5")
     assert (found.outcome, found.reason) == ("failed", None)
+    assert (found.file, found.line) == ("small.toml", 12)
 
 
 @pytest.mark.parametrize(

@@ -222,6 +222,23 @@ def test_validate_and_fetch_say_what_they_found(capsys: pytest.CaptureFixture[st
     assert fetched.startswith("small.toml: background.json sha256:")
 
 
+def test_validate_passes_over_other_files_where_it_is_told_to(
+    analysis: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (analysis / "pyproject.toml").write_text('[project]\nname = "fitspec"\n')
+    (analysis / "damaged.toml").write_text("fitspec = 1\nx = [\n")
+    named = ["validate", "small.toml", "pyproject.toml"]
+    assert run_command_line(named) == ExitCode.USAGE_ERROR
+    assert "pyproject.toml:1: fitspec: required key is missing" in capsys.readouterr().err
+    assert run_command_line([*named, "--skip-others"]) == ExitCode.OK
+    assert capsys.readouterr().out == "small.toml: valid\n"
+    assert run_command_line(["validate", "--skip-others", "pyproject.toml"]) == ExitCode.OK
+    assert capsys.readouterr().out == ""
+    for bad, problem in (("damaged.toml", "not valid TOML"), ("absent.toml", "no such file")):
+        assert run_command_line([*named, "--skip-others", bad]) == ExitCode.USAGE_ERROR
+        assert problem in capsys.readouterr().err
+
+
 def test_validate_without_a_specification_collects_nothing(tmp_path: Path) -> None:
     assert run_command_line(["validate", str(tmp_path)]) == ExitCode.NOTHING_COLLECTED
 

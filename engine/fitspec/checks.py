@@ -45,6 +45,8 @@ def check(expectation: Expectation, result: PointResult | None) -> CheckResult:
         outcome=outcome,
         source=expectation.source,
         reason=reason,
+        file=expectation.file,
+        line=expectation.line,
     )
 
 

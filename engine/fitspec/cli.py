@@ -51,6 +51,7 @@ def run_command_line(arguments: list[str]) -> int:
         code = _SIGINT_STATUS
     except FitspecError as error:
         _complain(str(error))
+        _annotate(error)
         return error.exit_code
     except OSError as error:  # the machine's doing: a full disk, a folder without permission
         _complain(": ".join(filter(None, (error.filename, error.strerror or str(error)))))
@@ -121,5 +122,16 @@ def _unexpected(error: Exception) -> int:
 
 
 def _complain(message: str) -> None:
+    if "##[" in message:  # a workflow would take it for a command
+        from fitspec.report.github import harmless
+
+        message = harmless(message)
     for line in message.splitlines():
         typer.echo(f"fitspec: error: {line}", err=True)
+
+
+def _annotate(error: FitspecError) -> None:
+    if os.environ.get("GITHUB_ACTIONS"):
+        from fitspec.report import github
+
+        github.annotate(github.of_error(error), sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -13,6 +14,9 @@ Label = str | int | float
 
 NOT_COMPUTED = "not computed"
 """How the reason of a point begins that nobody tried to compute."""
+
+STOPPED = f"{NOT_COMPUTED}: stopped at --maxfail"
+"""How it begins where so many failures came before."""
 
 
 XSEC_LIMITS = ("upper_limit_xsec_obs", "upper_limit_xsec_exp")
@@ -112,6 +116,8 @@ class CheckResult:
 
     ``expected`` and ``actual`` are numbers, five-element bands, or booleans (``excluded``).
     ``reason`` is the xfail reason, why there is no value, or what an unstable one may come from.
+    ``file`` and ``line`` (1-based) are where the expectation is written: in the specification, or
+    in a table beside it; None for a cross-check.
     """
 
     spec: str
@@ -125,6 +131,8 @@ class CheckResult:
     outcome: CheckOutcome
     source: str | None
     reason: str | None = None
+    file: str | None = None
+    line: int | None = None
 
     @property
     def node_id(self) -> str:
@@ -223,6 +231,16 @@ class RunReport:
     def failed_points(self) -> tuple[PointResult, ...]:
         """Points without numbers that no expected failure speaks of."""
         return failures(self.points, self.checks)
+
+    @property
+    def silent_points(self) -> tuple[PointResult, ...]:
+        """Points whose state no check tells: they have none, or failed though those hold."""
+        checked = {(check.spec, check.id) for check in self.checks}
+        told = {(check.spec, check.id) for check in self.checks if check.outcome == "error"}
+        failed = {(point.spec, point.id) for point in self.failed_points} - told
+        keys = [(point.spec, point.id) for point in self.points]
+        silent = [key not in checked or key in failed for key in keys]
+        return tuple(itertools.compress(self.points, silent))
 
     @property
     def not_computed(self) -> int:

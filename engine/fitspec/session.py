@@ -33,6 +33,7 @@ from fitspec.outcome import Outcome
 from fitspec.plan import Plan, make_plan, with_cross_checks
 from fitspec.results import (
     NOT_COMPUTED,
+    STOPPED,
     CheckResult,
     Combined,
     PointResult,
@@ -256,7 +257,7 @@ def _execute(
         ledger.give_up(f"{NOT_COMPUTED}: {error}")
         observer.warned(f"the endpoint is given up: {error}")
         return False
-    ledger.give_up(f"{NOT_COMPUTED}: stopped at --maxfail {settings.max_failures}")
+    ledger.give_up(f"{STOPPED} {settings.max_failures}")
     return False
 
 

@@ -67,6 +67,10 @@ def test_an_inline_expectation_is_one_a_quantity(analysis):
     assert {e.target.id for e in (CLs, band, excluded)} == {"signal_100_2"}
     assert (CLs.mu, CLs.rtol, CLs.atol) == (1.0, 0.02, 1e-4)
     assert (CLs.source, CLs.xfail) == ("Table 5", "rounded")
+    lines = (analysis / "small.toml").read_text().splitlines()
+    for expectation in (CLs, band, excluded):
+        assert expectation.file == "small.toml"
+        assert lines[expectation.line - 1].startswith(f"{expectation.quantity} = ")
 
 
 def test_without_tolerances_a_thousandth_is_allowed(analysis):
@@ -96,6 +100,16 @@ def test_a_table_is_joined_on_the_point_id(analysis):
     expectations = found(analysis, TABLE, "point,CLs_obs\nsignal_200_1,0.5\n")
 
     assert values(expectations) == {"signal_200_1::CLs_obs": 0.5}
+
+
+def test_an_expectation_of_a_table_is_written_in_its_row(analysis):
+    table = "# a comment\npoint,CLs_obs\n\nsignal_200_1,0.5\nsignal_100_1,0.4\n"
+
+    expectations = found(analysis, TABLE, table)
+
+    assert [(e.target.id, e.file, e.line) for e in expectations] == [
+        ("signal_200_1", "published.csv", 4), ("signal_100_1", "published.csv", 5),
+    ]  # fmt: skip
 
 
 def test_labels_of_a_table_are_numbers_where_they_parse_as_such(analysis):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -36,7 +37,18 @@ from fitspec.spec import load_spec
 
 ROOT = Path(__file__).resolve().parents[2]
 pytest.importorskip("distributed", reason="Dask is not installed")
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
+    # Dask leaves connections open to schedulers that were killed
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:Warning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _sockets_end_with_their_test() -> Iterator[None]:
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")

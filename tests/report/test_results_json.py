@@ -140,7 +140,7 @@ def test_a_check_is_one_flat_record(content):
     assert content["checks"][0] == {
         "spec": OK.spec, "id": OK.id, "quantity": "CLs_obs", "mu": 1.0, "expected": 0.2444418,
         "actual": 0.24, "rtol": 1e-3, "atol": 0.0, "outcome": "failed", "source": "Table 5",
-        "reason": None,
+        "reason": None, "file": None, "line": None,
     }  # fmt: skip
 
 

@@ -43,11 +43,11 @@ def report(*points: PointResult, checks: tuple[CheckResult, ...] = (), **changes
     return replace(plain, **changes)
 
 
-def shown(run: RunReport, verbosity: int = 0, *, terminal: bool = False) -> str:
+def shown(run: RunReport, verbosity: int = 0, *, terminal: bool = False, **more) -> str:
     """All that a run writes, without colours and cursor movements."""
     stream = StringIO()
     console = Console(file=stream, width=80, force_terminal=terminal, highlight=False)
-    display = TerminalReport(console, verbosity)
+    display = TerminalReport(console, verbosity, **more)
     display.started(
         len(run.points), len(run.checks), run.deselected, len(run.specs), run.environment
     )
@@ -332,6 +332,23 @@ def test_the_last_line_sums_up():
         "2 points fitted (1 from the store), 1 failed, 2 passed, 1 xfailed, 1 error, "
         "4 deselected in 1.2 s"
     )
+
+
+@pytest.mark.parametrize(("slowest", "listed"), [(0, 3), (2, 2), (9, 3)])
+def test_the_slowest_points_are_listed_before_the_summary(slowest, listed):
+    points = (point("one"), point("two", seconds=3.0), point("three", seconds=0.5))
+
+    *_, rule, first, last = lines(shown(report(*points), -1, slowest=slowest))[-listed - 2 :][:3]
+
+    assert rule.strip("= ") == f"slowest {slowest or ''} durations".replace("  ", " ")
+    assert (first, last) == ("3.000s small.toml::two", "0.500s small.toml::three")
+
+
+def test_a_selection_is_told_below_what_was_collected():
+    text = lines(shown(report(point("one")), selection="--lf: 1 failure of the last run again"))
+
+    assert text[3].startswith("collected 1 point")
+    assert text[4:6] == ["--lf: 1 failure of the last run again", ""]
 
 
 def test_an_interrupted_run_says_so_and_counts_what_is_missing():

@@ -70,6 +70,16 @@ def test_a_specification_knows_its_name_text_and_digest(analysis: Path, small: S
     assert small.spec.analysis.name == "small"
 
 
+def test_a_file_beside_a_specification_is_called_as_from_where_that_was_named(
+    analysis: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_spec(Path("small.toml")).called("tables/a.csv") == "tables/a.csv"
+    monkeypatch.chdir(analysis.parent)
+    assert load_spec(Path("analysis/small.toml")).called("a.csv") == "analysis/a.csv"
+    [curated] = find_specs(["@sbottom"])
+    assert Path(curated.called("published/sbottom-hypotest.csv")).is_file()
+
+
 def test_an_error_points_to_its_key(small: SpecFile) -> None:
     error = small.error(("patches", "files"), "no file matches", "see the archive", NotYetError)
     assert type(error) is NotYetError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fitspec.collect.cases import substitute
@@ -42,6 +42,8 @@ class Expectation:
         atol: absolute tolerance.
         source: where the value comes from.
         xfail: why it is known to differ.
+        file: the specification, or table, that it is written in.
+        line: 1-based line there.
         block: index of its ``[[expect]]`` block.
     """
 
@@ -53,6 +55,8 @@ class Expectation:
     atol: float
     source: str | None
     xfail: str | None
+    file: str
+    line: int
     block: int = 0
 
     @property
@@ -160,7 +164,9 @@ def _expectations(
             expect.atol,
             expect.source and substitute(expect.source, target.labels),
             expect.xfail and substitute(expect.xfail, target.labels),
-            int(key[1]),
+            file=spec.name,
+            line=spec.line(*key, quantity),
+            block=int(key[1]),
         )
 
 
@@ -221,7 +227,7 @@ def _from_table(
             if identity in found:
                 problem = f"{table}:{row.line}: {expectation.node_id} is expected twice"
                 raise spec.error(key, problem, "remove one of the rows")
-            found[identity] = expectation
+            found[identity] = replace(expectation, file=spec.called(table), line=row.line)
     if not found:
         raise spec.error(key, f"{table} expects nothing", "give it rows, and columns of quantities")
     return list(found.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,7 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from fitspec.commands.options import Keywords, Mirror, Offline, Specs, require_writable
+from fitspec.commands.again import failed_again
+from fitspec.commands.options import Keywords, Mirror, Offline, Specs
+from fitspec.commands.outputs import Outputs, tell_workflow
 from fitspec.errors import ExitCode, UsageError
 
 
@@ -42,6 +45,13 @@ def run(
     max_failures: Annotated[
         int, typer.Option("--maxfail", min=0, metavar="N", help="Stop after N failures.")
     ] = 0,
+    last_failed: Annotated[
+        bool, typer.Option("--lf", "--last-failed", help="Only what failed in the last run.")
+    ] = False,
+    slowest: Annotated[
+        int | None,
+        typer.Option("--durations", min=0, metavar="N", help="List the N slowest points; 0: all."),
+    ] = None,
     locked: Annotated[
         bool, typer.Option("--locked", help="Refuse what differs from `fitspec lock`'s file.")
     ] = False,
@@ -51,19 +61,25 @@ def run(
     json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write results.json here.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("-q", help="Only failures and the summary.")] = False,
-    verbose: Annotated[bool, typer.Option("-v", help="Every point as it comes.")] = False,
+    junit: Annotated[
+        Path | None, typer.Option("--junitxml", metavar="FILE", help="Write JUnit XML here.")
+    ] = None,
+    quiet: Annotated[
+        int, typer.Option("-q", count=True, help="Only failures and the summary.")
+    ] = 0,
+    verbose: Annotated[int, typer.Option("-v", count=True, help="Every point as it comes.")] = 0,
 ) -> int:
     """Validate, expand, fit, check and report."""
     from rich.console import Console
 
     from fitspec import session
-    from fitspec.report import TerminalReport, to_json
+    from fitspec.report import LastFailed, TerminalReport
+    from fitspec.report.github import no_commands
 
     if backend not in {None, "native", "pyhf"}:
         raise UsageError(f"--backend {backend}: there is none of this name", "native or pyhf")
-    if json is not None:
-        require_writable("--json", json)
+    outputs = Outputs(json, junit)
+    outputs.require_writable()
     settings = replace(
         session.Settings.from_config(mirror, offline=offline),
         keywords=keywords,
@@ -75,19 +91,24 @@ def run(
         cross_check=cross_check,
         locked="all" if locked else "inputs" if locked_inputs else None,
     )
-    terminal = TerminalReport(Console(highlight=False), verbosity=verbose - quiet)
-    try:
-        with _handling(signal.SIGTERM, _interrupt):  # batch systems end a job with it
-            report = session.run(specs, settings, terminal)
-    finally:
-        terminal.aborted()
-    # the report is all that is left, and it is quick
-    with _handling(signal.SIGINT, signal.SIG_IGN), _handling(signal.SIGTERM, signal.SIG_IGN):
+    memory, selection = LastFailed(settings.results.parent / "last-failed"), ""
+    if last_failed:
+        settings, selection = failed_again(specs, settings, memory)
+    terminal = TerminalReport(Console(highlight=False), verbose - quiet, slowest, selection)
+    with no_commands(sys.stdout):
         try:
-            terminal.finished(report)
-        finally:  # also where nobody can read the terminal
-            if json is not None:
-                json.write_bytes(to_json(report))
+            with _handling(signal.SIGTERM, _interrupt):  # batch systems end a job with it
+                report = session.run(specs, settings, terminal)
+        finally:
+            terminal.aborted()
+        # the report is all that is left, and it is quick
+        with _handling(signal.SIGINT, signal.SIG_IGN), _handling(signal.SIGTERM, signal.SIG_IGN):
+            try:
+                terminal.finished(report)
+            finally:  # also where nobody can read the terminal
+                outputs.write(report)
+                memory.update(report, keywords)
+    tell_workflow(report)
     if report.interrupted:
         return ExitCode.INTERRUPTED
     return ExitCode.OK if report.ok else ExitCode.CHECKS_FAILED

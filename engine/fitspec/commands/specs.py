@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from fitspec.commands.options import Keywords, Mirror, Offline, Specs, collected, unpack
@@ -25,13 +28,28 @@ def collect(
     return ExitCode.OK
 
 
-def validate(specs: Specs) -> int:
+def validate(
+    specs: Specs,
+    skip_others: Annotated[
+        bool, typer.Option("--skip-others", help="Pass over named files that are no specification.")
+    ] = False,
+) -> int:
     """Check specifications against the language; fetch and fit nothing."""
     from fitspec.spec import find_specs
 
+    if skip_others:  # names come from another program
+        specs = [name for name in specs if not _is_other(Path(name))]
+        if not specs:
+            return ExitCode.OK
     for spec in find_specs(specs, unpack):
         typer.echo(f"{spec.name}: valid")
     return ExitCode.OK
+
+
+def _is_other(path: Path) -> bool:
+    from fitspec.recognise import is_spec
+
+    return path.is_file() and not is_spec(path)
 
 
 def fetch(specs: Specs, mirror: Mirror = None, offline: Offline = False) -> int:

@@ -25,12 +25,13 @@ from fitspec.errors import counted
 from fitspec.execute.pool import Traffic
 from fitspec.outcome import Toys
 from fitspec.report.comparison import comparison
+from fitspec.report.counts import counts
+from fitspec.report.durations import durations
 from fitspec.report.fits import brief, fit_tables
 from fitspec.report.limits import limits_table
 from fitspec.report.tables import print_table
 from fitspec.results import (
     NOT_COMPUTED,
-    CheckOutcome,
     CheckResult,
     PointResult,
     RunReport,
@@ -47,11 +48,21 @@ class TerminalReport:
     Args:
         console: where to write.
         verbosity: -1 only failures and the summary, 0 normal, 1 every point as it comes.
+        slowest: so many of the slowest points are listed; 0: all, None: none.
+        selection: what was chosen, and why, where that is worth a line.
     """
 
-    def __init__(self, console: Console, verbosity: int = 0) -> None:
+    def __init__(
+        self,
+        console: Console,
+        verbosity: int = 0,
+        slowest: int | None = None,
+        selection: str = "",
+    ) -> None:
         self._console = console
         self._verbosity = verbosity
+        self._slowest = slowest
+        self._selection = selection
         self._progress: _Progress | None = None
         self._dots = 0
         self._column = 0
@@ -75,8 +86,9 @@ class TerminalReport:
             left_out = f", {counted(deselected, 'point')} deselected" if deselected else ""
             self._print(
                 f"collected {counted(points, 'point')} and {counted(checks, 'check')} "
-                f"from {counted(specs, 'specification')}{left_out}\n"
+                f"from {counted(specs, 'specification')}{left_out}"
             )
+            self._print(f"{self._selection}\n" if self._selection else "")
         if self._console.is_terminal and self._verbosity >= 0:
             self._progress = _progress(self._console)
             self._progress.add_task("fits", total=points)
@@ -123,6 +135,7 @@ class TerminalReport:
         self._failed_points(report)
         self._failed_checks(report)
         self._xfailed_checks(report)
+        self._durations(report)
         self._summary(report)
 
     def aborted(self) -> None:
@@ -228,24 +241,16 @@ class TerminalReport:
             for check in known:
                 self._print(f"{check.outcome}: {check.node_id}: {check.reason}")
 
+    def _durations(self, report: RunReport) -> None:
+        if self._slowest is not None:
+            number = f"{self._slowest} " if self._slowest else ""
+            self._rule(f"slowest {number}durations")
+            for line in durations(report.points, self._slowest):
+                self._print(line)
+
     def _summary(self, report: RunReport) -> None:
-        outcomes: tuple[CheckOutcome, ...] = ("failed", "unstable", "passed", "xfailed", "xpassed")
-        parts = [f"{n} {outcome}" for outcome in outcomes if (n := report.count(outcome))]
-        not_computed = report.not_computed
-        errors = len(report.failed_points) - not_computed
-        parts += [counted(errors, "error")] if errors else []
-        parts += [f"{not_computed} not computed"] if not_computed else []
-        parts += [f"{report.deselected} deselected"] if report.deselected else []
-        cached = sum(point.cached for point in report.points)
-        done = sum(point.outcome.status == "ok" for point in report.points)
-        fitted = f"{counted(done, 'point')} fitted" + (
-            f" ({cached} from the store)" if cached else ""
-        )
-        text = ", ".join([fitted, *parts])
-        if report.interrupted:
-            text = f"interrupted: {text}"
         style = "green" if report.ok and not report.interrupted else "red"
-        self._rule(f"{text} in {report.seconds:.1f} s", style)
+        self._rule(f"{counts(report)} in {report.seconds:.1f} s", style)
 
     def _rule(self, text: str, style: str = "") -> None:
         if len(text) + 4 > self._console.width:  # a rule would cut it off

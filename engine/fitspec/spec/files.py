@@ -69,6 +69,15 @@ class SpecFile:
     def _lines(self) -> dict[KeyPath, int]:
         return key_lines(self.text)
 
+    def line(self, *key: str | int) -> int:
+        """1-based line of a key (or, where it is not written out, of its table)."""
+        return line_of(key, self._lines)
+
+    def called(self, file: str) -> str:
+        """What to call a file that the specification names, from where the user named that."""
+        folder = self.path.parent if self.name.startswith("@") else Path(self.name).parent
+        return (folder / file).as_posix()
+
     def error(
         self, key: KeyPath, problem: str, remedy: str = "", kind: type[SpecError] = SpecError
     ) -> SpecError:

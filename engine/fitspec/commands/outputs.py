@@ -1,0 +1,56 @@
+"""What a run leaves beside its words: files, and what a workflow of GitHub Actions is told."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from fitspec.commands.options import require_writable
+
+if TYPE_CHECKING:
+    from fitspec.results import RunReport
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Files that a run writes; None: not this one."""
+
+    json: Path | None = None
+    junit: Path | None = None
+
+    def require_writable(self) -> None:
+        """Raise :class:`UsageError` for what cannot be written."""
+        for option, path in (("--json", self.json), ("--junitxml", self.junit)):
+            if path is not None:
+                require_writable(option, path)
+
+    def write(self, report: RunReport) -> None:
+        """Write them all."""
+        from fitspec.report import to_json, to_junit
+
+        if self.json is not None:
+            self.json.write_bytes(to_json(report))
+        if self.junit is not None:
+            self.junit.write_bytes(to_junit(report))
+
+
+def tell_workflow(report: RunReport) -> None:
+    """In a workflow: annotations, and the summary of the job."""
+    from fitspec.report import github
+    from fitspec.report.job_summary import MAX_BYTES, to_markdown
+
+    github.annotate(github.of_report(report), sys.stdout)
+    named = os.environ.get("GITHUB_STEP_SUMMARY")
+    if named and github.in_workflow():
+        path = Path(named)
+        try:
+            taken = path.stat().st_size if path.exists() else 0
+            with path.open("a", encoding="utf-8") as file:
+                file.write(to_markdown(report, MAX_BYTES - taken))
+        except OSError as error:  # it changes nothing about the run
+            typer.echo(f"fitspec: warning: no summary of the job: {error.strerror}", err=True)
