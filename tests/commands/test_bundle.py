@@ -17,7 +17,7 @@ from rocrate.rocrate import ROCrate
 from fitspec.cli import run_command_line
 from fitspec.errors import ExitCode
 
-NOT_THE_RUNS_OWN = ("spec", "seconds", "worker", "cached")
+NOT_THE_RUNS_OWN = ("spec", "file", "seconds", "worker", "cached")
 
 
 def numbers(results: dict[str, Any]) -> list[dict[str, Any]]:
