@@ -10,7 +10,13 @@ from concurrent.futures import CancelledError
 import orjson
 
 from fitspec import versions
-from fitspec.errors import EndpointError, ExecutionError, TooLargeError, WorkerLostError
+from fitspec.errors import (
+    EndpointAwayError,
+    EndpointError,
+    ExecutionError,
+    TooLargeError,
+    WorkerLostError,
+)
 from fitspec.outcome import HypothesisTest, Outcome
 from fitspec.worker import pack, run_chunk, unpack
 
@@ -71,6 +77,12 @@ def lose_strangely(chunk):
 def cancel(chunk):
     if CULPRIT in names(chunk):
         raise CancelledError
+    return answer(chunk)
+
+
+def be_away(chunk):
+    if CULPRIT in names(chunk):
+        raise EndpointAwayError("restarting")
     return answer(chunk)
 
 

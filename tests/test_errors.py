@@ -41,6 +41,7 @@ EXAMPLES: dict[str, tuple[tuple[Any, ...], str, ExitCode]] = {
     "ConvergenceError": (SIMPLE, SIMPLE_TEXT, ExitCode.CHECKS_FAILED),
     "ExecutionError": (SIMPLE, SIMPLE_TEXT, ExitCode.CHECKS_FAILED),
     "WorkerLostError": (SIMPLE, SIMPLE_TEXT, ExitCode.CHECKS_FAILED),
+    "EndpointAwayError": (SIMPLE, SIMPLE_TEXT, ExitCode.CHECKS_FAILED),
     "TooLargeError": (SIMPLE, SIMPLE_TEXT, ExitCode.CHECKS_FAILED),
     "EndpointError": (SIMPLE, SIMPLE_TEXT, ExitCode.CHECKS_FAILED),
     "MissingExtraError": (

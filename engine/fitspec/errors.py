@@ -171,6 +171,10 @@ class WorkerLostError(ExecutionError):
     """A worker died, or its answer never came; another try may go well."""
 
 
+class EndpointAwayError(WorkerLostError):
+    """An endpoint that takes no work for the moment; it may be back soon."""
+
+
 class TooLargeError(ExecutionError):
     """A payload or an answer that the endpoint does not carry; a smaller one may pass."""
 

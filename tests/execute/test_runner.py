@@ -167,6 +167,18 @@ def test_what_is_lost_is_sent_again_in_halves(tasks, store, quick, monkeypatch, 
     assert len(pool.executors) == 1
 
 
+def test_an_endpoint_that_is_away_is_tried_again_after_a_while(tasks, store, quick, monkeypatch):
+    monkeypatch.setattr(runner, "run_chunk", quick.be_away)
+    pool = WatchedPool(1, habits=replace(SINGLES, isolate=False, pause=0.2))
+    start = time.monotonic()
+
+    with pytest.raises(EndpointError, match=r"^restarting$"):
+        list(run_fits(tasks, pool, store))
+
+    assert time.monotonic() - start > runner.MAX_LOST * 0.2
+    assert store.size()[0] >= 1
+
+
 def test_chunks_that_are_too_large_to_send_become_smaller(tasks, store, quick, monkeypatch):
     monkeypatch.setattr(runner, "run_chunk", quick.refuse_more_than_one)
 

@@ -47,7 +47,7 @@ def pool_at(uuid: str, name: str = "loopback", workers: int = 2) -> GlobusPool:
 
 def singly(pool: GlobusPool) -> WatchedPool:
     """Every point is a chunk of its own, two for each worker under way."""
-    habits = replace(pool.habits, seconds=0.0, at_least=0.0, in_flight=2)
+    habits = replace(pool.habits, seconds=0.0, at_least=0.0, in_flight=2, pause=6.0)
     return WatchedPool(pool, habits)
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from fitspec.errors import (
+    EndpointAwayError,
     EndpointError,
     ExecutionError,
     FitspecError,
@@ -43,6 +44,9 @@ TIMEOUT = 10.0
 
 OUTAGE = (5.0, 15.0, 40.0)
 """Seconds between tries to reach the service again, once it has been of use."""
+
+PAUSE = 30.0
+"""Seconds; an endpoint's process that was killed is taken for alive for some heartbeats of 30 s."""
 
 INSTALL = "install the same fitspec in the environment of the endpoint's workers"
 NEVER_STARTS = ("Failed to start or unexpected error", "user endpoint", "ScalingFailed")
@@ -98,7 +102,7 @@ class GlobusPool:
     def habits(self) -> Habits:
         """Everything is submitted at once: a round trip takes a second, and submissions are
         rationed. Payloads and answers are kept well below the service's 5 and 10 MB."""
-        return Habits(seconds=10.0, in_flight=None, max_bytes=3_900_000)
+        return Habits(seconds=10.0, in_flight=None, pause=PAUSE, max_bytes=3_900_000)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Executor]:
@@ -211,6 +215,8 @@ class GlobusPool:
         """What a traceback from the endpoint means."""
         if "WorkerLost" in text or "ManagerLost" in text:
             return WorkerLostError("a worker of the endpoint died (killed, or crashed)")
+        if "PID path" in text:  # the daemon takes one that was killed for alive, for some seconds
+            return EndpointAwayError("the endpoint's process is gone, and not back yet")
         if "MaxResultSizeExceeded" in text:
             return TooLargeError("the endpoint does not carry so large an answer")
         last = text.strip().splitlines()[-1].strip() if text.strip() else "no reason given"

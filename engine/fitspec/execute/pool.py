@@ -56,6 +56,7 @@ class Habits:
         seconds: of work that a chunk should hold.
         in_flight: chunks submitted per worker at a time; None: all at once.
         at_least: seconds, also where fewer would share the rest among all workers.
+        pause: seconds before work is sent again to an endpoint that was away.
         max_bytes: of a payload or an answer; None: no limit worth minding.
         compression: zlib's level for what is sent; 0 where it goes nowhere.
         isolate: a chunk that kills its worker breaks the executor for all others, too, so that
@@ -64,6 +65,7 @@ class Habits:
 
     seconds: float = 10.0
     at_least: float = 0.5
+    pause: float = 0.0
     in_flight: int | None = 2
     max_bytes: int | None = 4_000_000
     compression: int = 1
@@ -110,6 +112,7 @@ class Pool(Protocol):
 
         Returns:
             WorkerLostError: send the chunk again, halved. TooLargeError: send it halved.
+            EndpointAwayError: send it again as it is, after a pause.
             EndpointError: give the endpoint up. Any other: the chunk's own error, for good.
             (``BrokenExecutor`` is never asked about: the executor is opened anew.)
         """

@@ -14,6 +14,7 @@ from typing import Any
 
 from fitspec import versions
 from fitspec.errors import (
+    EndpointAwayError,
     EndpointError,
     FitspecError,
     TooLargeError,
@@ -146,6 +147,7 @@ class _Run:
         self._answers = 0
         self._broken = 0
         self._resent = 0
+        self._resume = 0.0  # when an endpoint that was away may be back
 
     def outcomes(self) -> Settled:
         while self.backlog:
@@ -161,7 +163,15 @@ class _Run:
             except UNUSABLE as refused:
                 yield from self._executor_broke(refused)
                 return
-            done, _ = wait(self._flights, self._seconds_left(), FIRST_COMPLETED)
+            if not self._flights:
+                time.sleep(self._pause_left())
+                continue
+            silence = self._seconds_left()
+            done, _ = wait(
+                self._flights, min(silence, self._pause_left() or silence), FIRST_COMPLETED
+            )
+            if not done and self._seconds_left() > 0:
+                continue
             if not done:
                 yield from self._fell_silent()
                 return
@@ -183,6 +193,8 @@ class _Run:
     def _submit(self, executor: Executor) -> None:
         habits = self.pool.habits
         while self.backlog and len(self._flights) < self._most_in_flight():
+            if self._pause_left() > 0:
+                break
             share = self.backlog.seconds() / (2 * self.pool.workers)
             chunk = self.backlog.take(min(habits.seconds, max(habits.at_least, share)))
             payload = chunk.payload(self._limits(chunk), habits.compression)
@@ -221,6 +233,10 @@ class _Run:
         allowed = max(map(self._allowance, self._flights.values()))
         return max(0.0, self._heard + allowed - time.monotonic())
 
+    def _pause_left(self) -> float:
+        lost = self.backlog.again and self.backlog.again[0].lost
+        return max(0.0, self._resume - time.monotonic()) if lost else 0.0
+
     def _allowance(self, chunk: Chunk) -> float:
         limits = self._limits(chunk)
         queue = 0.0 if self._answers else self.patience.queue
@@ -245,12 +261,22 @@ class _Run:
     def _failed(self, chunk: Chunk, error: FitspecError) -> Settled:
         if isinstance(error, EndpointError):
             raise error
-        if isinstance(error, WorkerLostError):
+        if isinstance(error, EndpointAwayError):
+            self._away(chunk, error)
+        elif isinstance(error, WorkerLostError):
             yield from self._lost(chunk, error)
         elif isinstance(error, TooLargeError) and len(chunk.tasks) > 1:
             self.backlog.again.extend(chunk.halves())
         else:
             yield from _refused(chunk, error)
+
+    def _away(self, chunk: Chunk, error: FitspecError) -> None:
+        """Send it again after a pause, unless the endpoint has had its chances."""
+        if chunk.lost >= MAX_LOST:
+            raise EndpointError(str(error))
+        self._resent += 1
+        self._resume = time.monotonic() + self.pool.habits.pause
+        self.backlog.again.append(replace(chunk, lost=chunk.lost + 1))
 
     def _lost(self, chunk: Chunk, error: FitspecError) -> Settled:
         """Send it again, unless it is a single point that has had its tries."""
