@@ -319,7 +319,9 @@ def test_an_early_ctrl_c_is_no_traceback(analysis: Path) -> None:
         time.sleep(later)
         process.send_signal(signal.SIGINT)
         _, complaint = process.communicate(timeout=30)
-        assert process.returncode in {0, 2}
+        # the last where it met text that an import executes: Python then ends itself by the signal,
+        # though the interrupt was caught
+        assert process.returncode in {0, 2, -signal.SIGINT}
         assert "Traceback" not in complaint
 
 

@@ -231,6 +231,7 @@ def test_nothing_is_left_of_our_own_cluster_though_it_is_busy(monkeypatch, tmp_p
     (scratch := tmp_path / "scratch").mkdir()
     monkeypatch.setattr(by_dask.tempfile, "tempdir", str(scratch))
     environment = dict(os.environ)
+    before = set(threading.enumerate())
 
     with ours().open() as executor:
         workers = {executor.submit(os.getpid).result() for _ in range(4)}
@@ -242,7 +243,7 @@ def test_nothing_is_left_of_our_own_cluster_though_it_is_busy(monkeypatch, tmp_p
     wait_until(lambda: all(future.done() for future in busy), patience=1)
     assert not any(scratch.iterdir())
     assert dict(os.environ) == environment
-    assert all(t.daemon for t in threading.enumerate() if t is not threading.main_thread())
+    assert all(thread.daemon for thread in set(threading.enumerate()) - before)
 
 
 def test_an_interrupt_while_our_own_cluster_starts_leaves_nothing(capfd):
