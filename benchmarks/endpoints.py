@@ -51,12 +51,6 @@ def main() -> None:
     options = _options()
     options.out.mkdir(parents=True, exist_ok=True)
     results: Record = {"machine": {**machine(), "load_start": load(), "load_end": None}}
-    works = {
-        "stau": _tasks(options.mirror, "@stau", {}),
-        "1Lbb by pyhf": _tasks(options.mirror, "@1Lbb", {"backend": {"name": "pyhf"}})[
-            :PYHF_POINTS
-        ],
-    }
 
     def keep(part: str, found: Any) -> None:
         results[part] = found
@@ -66,20 +60,27 @@ def main() -> None:
         (options.out / "endpoints.md").write_text(text)
 
     records: list[Record] = []
+    stau = _tasks(options.mirror, "@stau", {})
+    by_pyhf = _tasks(options.mirror, "@1Lbb", PYHF)[:PYHF_POINTS]
+    compared = max(options.workers[:2])
+
+    def run(kind: str, workers: int, work: str, tasks: Sequence[FitTask], repeat: int) -> None:
+        print(f"measuring: {work} on {kind}, {workers} workers", file=sys.stderr, flush=True)
+        with _pool(kind, workers) as pool:
+            record = _measure(pool, tasks, repeat)
+            records.append({"kind": kind, "workers": workers, "work": work, **record})
+            keep("runs", records)
+            if work == "stau" and workers == compared:
+                keep("chunks", {**results.get("chunks", {}), kind: _chunks(pool)})
+
     for kind in options.kinds:
         for workers in options.workers:
-            print(f"measuring: {kind}, {workers} workers", file=sys.stderr, flush=True)
-            with _pool(kind, workers) as pool:
-                for work, tasks in works.items():
-                    if work == "stau" or workers == max(options.workers[:2]):
-                        record = _measure(pool, tasks, options.repeat if work == "stau" else 1)
-                        records.append({"kind": kind, "workers": workers, "work": work, **record})
-                        keep("runs", records)
-                if workers == max(options.workers[:2]):
-                    keep("chunks", {**results.get("chunks", {}), kind: _chunks(pool)})
+            run(kind, workers, "stau", stau, options.repeat)
     costs = _costs(options.mirror, results["chunks"])
     keep("costs", vars(costs))
     keep("simulated", simulate(costs))
+    for kind in options.kinds:
+        run(kind, compared, "1Lbb by pyhf", by_pyhf, 1)
     if options.write_docs:
         write_docs(ROOT / "docs" / "performance.md", markdown(results), "endpoints")
 
