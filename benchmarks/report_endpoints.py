@@ -90,7 +90,8 @@ def _simulated(runs: list[Record], costs: Record) -> str:
     if not runs:
         return ""
     title = (
-        "**On paper**, for hypotheses like those of 1Lbb (CLs and limits), from the costs measured here: "
+        "**On paper**, for hypotheses like those of 1Lbb (CLs and limits), from the costs "
+        "that were measured here: "
         f"{number(costs['worker'] * 1e3)} ms of a worker, {number(costs['plan'] * 1e3)} and "
         f"{number(costs['submit'] * 1e3)} ms of the submitter before and while they work, "
         f"{number(costs['up'] / 1e3)} kB sent and {number(costs['down'] / 1e3)} kB received for "
