@@ -177,7 +177,9 @@ class _Run:
                 return
             self._heard = time.monotonic()
             broken: list[tuple[Chunk, BrokenExecutor]] = []
-            for future in [future for future in self._flights if future in done]:
+            in_order = [future for future in self._flights if future in done]
+            # answers first: an error may end the run
+            for future in sorted(in_order, key=lambda future: _error_of(future) is not None):
                 chunk, error = self._flights.pop(future), _error_of(future)
                 if error is None:
                     yield from self._settle(chunk, future.result())
