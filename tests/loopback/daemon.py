@@ -79,10 +79,9 @@ class Daemon:
             running([str(program), "start", "loopback"], environment, log)
         )
         self.pid = process.pid
-        registered = self.folder / "loopback" / "endpoint.json"
         until(lambda: self.service.registrations > before, f"{PROGRAM}, see {log}")
-        until(registered.exists, f"{PROGRAM}, see {log}")
-        self.id = json.loads(registered.read_text())["endpoint_id"]
+        until(self._registered, f"{PROGRAM}, see {log}")
+        self.id = self._registered()
 
     def kill(self) -> None:
         """The daemon, the user's endpoint process and its workers, by SIGKILL."""
@@ -130,6 +129,13 @@ class Daemon:
             "GLOBUS_COMPUTE_CLIENT_ID": "99999999-8888-4777-8666-555555555555",
             "GLOBUS_COMPUTE_CLIENT_SECRET": "secret",
         }
+
+    def _registered(self) -> str | None:
+        """Its UUID, once it has written all of it down: it does so at every start."""
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
+            content = json.loads((self.folder / "loopback" / "endpoint.json").read_text())
+            return str(content["endpoint_id"])
+        return None
 
     def _configure(self) -> None:
         folder = self.folder / "loopback"

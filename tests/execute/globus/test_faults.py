@@ -99,13 +99,18 @@ def test_an_answer_that_never_comes_is_given_up(chain, pool, tasks, store, local
 
 
 def test_the_users_endpoint_process_is_killed(chain, pool, tasks, store, local):
-    watched = singly(pool)
+    killed: list[int] = []
 
-    found = disturbed(tasks[:12], watched, store, 3, lambda _: chain.daemon.kill_user_process())
+    def kill(_: Computed) -> None:
+        killed.extend(chain.daemon.user_process())
+        chain.daemon.kill_user_process()
+
+    found = disturbed(tasks[:12], singly(pool), store, 3, kill)
 
     assert len(found) == 12
     assert differing(found, local) == []
-    assert watched.opened > 1
+    [successor] = chain.daemon.user_process()
+    assert killed != [successor]
 
 
 def test_the_daemon_is_killed_and_started_again(chain, pool, tasks, store, local):
