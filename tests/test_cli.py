@@ -259,7 +259,10 @@ def test_the_cache_is_counted_and_cleared(
     capsys.readouterr()
     run_command_line(["cache", "info"])
     assert "sources: 1 files, 2.0 MB\nresults: 1 points" in capsys.readouterr().out
+    failed = tmp_path / "cache" / "last-failed"
+    failed.mkdir()
     run_command_line(["cache", "clear"])
+    assert not failed.exists()
     run_command_line(["cache", "info"])
     assert "sources: 1 files, 2.0 MB\nresults: 0 points" in capsys.readouterr().out
     run_command_line(["cache", "clear", "--sources"])

@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -260,6 +260,31 @@ def test_an_endpoint_that_closes_ends_the_run_and_keeps_what_it_gave(
     assert sum(c.cached for c in again) == kept
 
 
+class AtOnce(Executor):
+    """Everything is known as soon as it is submitted."""
+
+    def submit(self, function, payload):
+        future = Future()
+        try:
+            future.set_result(function(payload))
+        except FitspecError as error:
+            future.set_exception(error)
+        return future
+
+
+def test_answers_that_come_with_an_endpoints_last_word_are_kept(tasks, store, quick, monkeypatch):
+    class Pool(WatchedPool):
+        def open(self):
+            return contextlib.nullcontext(AtOnce())
+
+    monkeypatch.setattr(runner, "run_chunk", quick.close_down)
+
+    with pytest.raises(EndpointError, match="closed for maintenance"):
+        list(run_fits(tasks, Pool(4, habits=SINGLES), store))
+
+    assert store.size()[0] == 3
+
+
 def test_where_no_worker_lives_the_endpoint_is_given_up(tasks, store, quick, monkeypatch):
     monkeypatch.setattr(runner, "run_chunk", quick.die_always)
     monkeypatch.setattr(runner, "MAX_BROKEN", 3)
@@ -313,7 +338,9 @@ def test_someone_may_watch(tasks, store, quick):
     by_key(run_fits(tasks, WatchedPool(1, habits=SINGLES), store, watch=seen.append))
 
     assert seen[0] == Traffic(waiting=2, in_flight=2, workers=0, resent=0)
-    assert seen[-1] == Traffic(waiting=0, in_flight=1, workers=1, resent=0)
+    last = seen[-1]  # two may come at a time
+    assert last == Traffic(waiting=0, in_flight=last.in_flight, workers=1, resent=0)
+    assert last.in_flight in {1, 2}
 
 
 def test_a_point_that_kills_its_worker_is_tried_again_next_time(tasks, store, quick, monkeypatch):

@@ -15,7 +15,7 @@ STOPPED = "not computed: stopped at --maxfail 1"
 
 @pytest.fixture
 def memory(tmp_path: Path) -> LastFailed:
-    return LastFailed(tmp_path / "last-failed")
+    return LastFailed(tmp_path)
 
 
 def known(memory: LastFailed) -> set[str]:

@@ -10,6 +10,15 @@ from fitspec.report.words import headline, story, worst
 BAND = (0.1, 0.2, 0.4, 0.6, 0.8)
 
 
+def test_a_number_is_told_with_its_difference_tolerance_and_source():
+    assert story(check("failed", expected=0.25, actual=0.24444, source="Table 5")).splitlines() == [
+        "CLs_obs at mu = 1: expected 0.25, found 0.24444",
+        "    expected   actual  rel. diff.  allowed",
+        "        0.25  0.24444       0.022    0.001",
+        "  source: Table 5",
+    ]
+
+
 def test_of_a_band_the_number_that_differs_most_is_told():
     band = check("failed", quantity="CLs_exp", expected=BAND, actual=(0.1, 0.21, 0.4, 0.6, 0.82))
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from fitspec.bundle.inputs import Inputs
 from fitspec.errors import MissingExtraError, UsageError
+from fitspec.files import write_file
 from fitspec.sources.bundle import LIMITS, METADATA, RESULTS
 from fitspec.spec.models import Analysis
 
@@ -219,9 +220,7 @@ def _write(path: Path, files: Mapping[str, bytes]) -> None:
             info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             info.create_system, info.external_attr = 3, 0o644 << 16
             archive.writestr(info, files[name], _compression(files[name]), compresslevel=9)
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(packed.getvalue())
-    part.replace(path)
+    write_file(path, packed.getvalue())
 
 
 def _compression(content: bytes) -> int:

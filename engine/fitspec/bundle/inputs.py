@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from fitspec.collect.cases import archive_path, filled, substitute
+from fitspec.collect.cases import archive_path, filled, substitute, tables
 from fitspec.errors import SourceError
 from fitspec.lock import lock_path
 from fitspec.results import Label
@@ -78,14 +78,14 @@ def bundled_inputs(spec: SpecFile, access: Access) -> Inputs:
     Raises:
         SpecError: a source cannot be read, or its path means nothing elsewhere.
     """
-    tables, archives = dict(_tables(spec)), dict(_archives(spec))
-    local = [*tables.items(), *((a, key) for a, key in archives.items() if not remote_url(a))]
+    named, archives = dict(tables(spec)), dict(_archives(spec))
+    local = [*named.items(), *((a, key) for a, key in archives.items() if not remote_url(a))]
     folder = _folder(spec, local)
     files = {f"{folder}/{spec.path.name}": Input("specification", spec.text.encode())}
     lock = lock_path(spec)
     if lock.is_file():
         files[f"{folder}/{lock.name}"] = Input("lock of the inputs", lock.read_bytes())
-    for table, key in tables.items():
+    for table, key in named.items():
         with spec.at(*key):
             content = _read(spec.beside(table))
         files[_place(spec, folder, table, key)] = Input(_TABLES[str(key[0])], content)
@@ -111,22 +111,6 @@ _TABLES = {
     "patches": "expected signal events",
 }
 """Roles by the table of the specification that names them."""
-
-
-def _tables(spec: SpecFile) -> Iterator[tuple[str, KeyPath]]:
-    """Paths of all CSV tables, and the keys that name them."""
-    asked = spec.spec
-    named: list[tuple[str | None, KeyPath]] = [
-        (block.table, ("expect", index, "table")) for index, block in enumerate(asked.expect)
-    ]
-    if asked.cross_section is not None:
-        named.append((asked.cross_section.table, ("cross_section", "table")))
-    yields = asked.patches.yields if asked.patches else None
-    named.append((yields if isinstance(yields, str) else None, ("patches", "yields")))
-    for name, key in named:
-        if name is not None:
-            for case in asked.cases:
-                yield substitute(name, case), key
 
 
 def _archives(spec: SpecFile) -> Iterator[tuple[str, KeyPath]]:

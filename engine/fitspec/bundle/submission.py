@@ -24,6 +24,7 @@ from fitspec.errors import (
     counted,
     nearest,
 )
+from fitspec.files import write_file
 from fitspec.outcome import Band, HypothesisTest
 from fitspec.results import Label, PointResult, RunReport
 from fitspec.spec.models import Spec
@@ -300,10 +301,7 @@ def _require_valid(folder: Path) -> None:
 
 
 def _pack(path: Path, folder: Path) -> None:
-    content = {file.name: file.read_bytes() for file in folder.iterdir()}
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(_packed(content))
-    part.replace(path)
+    write_file(path, _packed({file.name: file.read_bytes() for file in folder.iterdir()}))
 
 
 def _packed(files: Mapping[str, bytes]) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -29,6 +29,7 @@ from fitspec.sources import (
     systematic_modifiers,
 )
 from fitspec.spec import SpecFile
+from fitspec.spec.locate import KeyPath
 from fitspec.spec.models import Patches
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -102,6 +103,22 @@ def open_case(spec: SpecFile, values: Mapping[str, Label], opener: Opener) -> Ca
 def substitute(text: str, values: Mapping[str, Label]) -> str:
     """Text with ``{key}`` replaced for the keys of ``[parametrize]``; other braces stay."""
     return _PLACEHOLDER.sub(lambda m: str(values.get(m[1], m[0])), text)
+
+
+def tables(spec: SpecFile) -> Iterator[tuple[str, KeyPath]]:
+    """Paths of all CSV tables of a specification, beside it, and the keys that name them."""
+    asked = spec.spec
+    named: list[tuple[str | None, KeyPath]] = [
+        (block.table, ("expect", index, "table")) for index, block in enumerate(asked.expect)
+    ]
+    if asked.cross_section is not None:
+        named.append((asked.cross_section.table, ("cross_section", "table")))
+    yields = asked.patches.yields if asked.patches else None
+    named.append((yields if isinstance(yields, str) else None, ("patches", "yields")))
+    for name, key in named:
+        if name is not None:
+            for case in asked.cases:
+                yield substitute(name, case), key
 
 
 def _background(spec: SpecFile, values: Mapping[str, Label], archive: Archive) -> Background:

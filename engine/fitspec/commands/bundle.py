@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fitspec.commands.options import Keywords, Mirror, Offline, require_writable
+from fitspec.commands.options import (
+    EndpointName,
+    Keywords,
+    Mirror,
+    NoCache,
+    Offline,
+    Workers,
+    require_writable,
+)
 from fitspec.errors import ExitCode, MissingExtraError, UsageError, counted
 
 if TYPE_CHECKING:
@@ -45,19 +53,11 @@ def bundle(
         typer.Option("--results", metavar="FILE", help="results.json of a run; default: run."),
     ] = None,
     keywords: Keywords = "",
-    workers: Annotated[
-        int | None,
-        typer.Option("-n", "--workers", min=1, max=1024, help="Workers."),
-    ] = None,
-    endpoint: Annotated[
-        str | None,
-        typer.Option("--endpoint", metavar="NAME", help="Where: a name of yours, or a kind."),
-    ] = None,
+    workers: Workers = None,
+    endpoint: EndpointName = None,
     mirror: Mirror = None,
     offline: Offline = False,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Compute everything anew; results are kept.")
-    ] = False,
+    no_cache: NoCache = False,
 ) -> int:
     """Run, and pack the specification with its inputs and results, for others to run again."""
     from fitspec import session

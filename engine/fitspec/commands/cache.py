@@ -31,14 +31,16 @@ def cache_info() -> int:
 def cache_clear(
     sources: Annotated[bool, typer.Option("--sources", help="Forget downloads, too.")] = False,
 ) -> int:
-    """Forget all stored results."""
+    """Forget all stored results, and what `run --lf` would run."""
     from fitspec.config import cache_folder, load_config
     from fitspec.execute import ResultStore
+    from fitspec.report import LastFailed
 
     folder = cache_folder(load_config())
     store = ResultStore(folder / "results")
     typer.echo(f"forgot {counted(store.size()[0], 'result')}")
     store.clear()
+    LastFailed(folder).clear()
     if sources and (folder / "sources").exists():
         shutil.rmtree(folder / "sources")
     return ExitCode.OK

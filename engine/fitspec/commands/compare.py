@@ -34,6 +34,7 @@ def compare(
     from fitspec.collect.keywords import compile_keywords
     from fitspec.drift import Tolerance
     from fitspec.drift import compare as compare_reports
+    from fitspec.files import write_file
     from fitspec.report.drift import drift_json, print_drift
     from fitspec.report.read_json import read_report
 
@@ -48,5 +49,5 @@ def compare(
     )
     print_drift(Console(highlight=False, soft_wrap=True), drift, everything=verbose)
     if json is not None:
-        json.write_bytes(drift_json(drift, str(old), str(new), tolerance))
+        write_file(json, drift_json(drift, str(old), str(new), tolerance))
     return ExitCode.CHECKS_FAILED if drift.moved else ExitCode.OK

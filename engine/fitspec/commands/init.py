@@ -25,6 +25,7 @@ def init(
 ) -> int:
     """Write a specification of what an archive holds."""
     from fitspec.collect import collect
+    from fitspec.files import write_file
     from fitspec.session import Settings
     from fitspec.sources.bins import printable
     from fitspec.spec import find_specs
@@ -34,7 +35,7 @@ def init(
     _require_free(output, force=force)
     access = Settings.from_config(mirror, offline=offline).access
     found = draft(source, output.absolute().parent, access)
-    output.write_text(found.text, encoding="utf-8")
+    write_file(output, found.text.encode())
     for note in found.notes:
         typer.echo(f"note: {printable(note)}")
     try:

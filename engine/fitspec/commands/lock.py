@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def lock(specs: Specs, mirror: Mirror = None, offline: Offline = False) -> int:
     """Pin what specifications depend on, each in a file beside it; `run --locked` checks it."""
     from fitspec.collect import collect
+    from fitspec.files import write_file
     from fitspec.lock import lock_of, lock_path, lock_text
     from fitspec.plan import make_plan
     from fitspec.session import Settings
@@ -33,7 +34,7 @@ def lock(specs: Specs, mirror: Mirror = None, offline: Offline = False) -> int:
         lock, path = lock_of(spec, plan, access), lock_path(spec)
         if path.exists():
             _tell(spec, lock)
-        path.write_text(lock_text(lock), encoding="utf-8")
+        write_file(path, lock_text(lock).encode())
         typer.echo(
             f"{spec.name} locked: {counted(len(lock.workspace), 'workspace')}, "
             f"{counted(lock.hypotheses, 'point')}, {counted(len(lock.table), 'table')}"

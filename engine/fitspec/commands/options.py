@@ -26,6 +26,14 @@ Mirror = Annotated[
     typer.Option("--mirror", metavar="DIR", help="Look for every source here first."),
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Never touch the network.")]
+Workers = Annotated[int | None, typer.Option("-n", "--workers", min=1, max=1024, help="Workers.")]
+EndpointName = Annotated[
+    str | None,
+    typer.Option("--endpoint", metavar="NAME", help="Where: a name of yours, or a kind."),
+]
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Compute everything anew; results are kept.")
+]
 
 
 def collected(specs: list[str], keywords: str, mirror: Path | None, offline: bool) -> Collection:

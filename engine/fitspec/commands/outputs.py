@@ -31,12 +31,13 @@ class Outputs:
 
     def write(self, report: RunReport) -> None:
         """Write them all."""
+        from fitspec.files import write_file
         from fitspec.report import to_json, to_junit
 
         if self.json is not None:
-            self.json.write_bytes(to_json(report))
+            write_file(self.json, to_json(report))
         if self.junit is not None:
-            self.junit.write_bytes(to_junit(report))
+            write_file(self.junit, to_junit(report))
 
 
 def tell_workflow(report: RunReport) -> None:

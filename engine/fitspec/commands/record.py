@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fitspec.commands.options import Keywords, Mirror, Offline
+from fitspec.commands.options import EndpointName, Keywords, Mirror, NoCache, Offline, Workers
 from fitspec.errors import ExitCode, UsageError, counted
 
 if TYPE_CHECKING:
@@ -26,19 +26,11 @@ def record(
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Change expectations without asking.")
     ] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option("-n", "--workers", min=1, max=1024, help="Workers."),
-    ] = None,
-    endpoint: Annotated[
-        str | None,
-        typer.Option("--endpoint", metavar="NAME", help="Where: a name of yours, or a kind."),
-    ] = None,
+    workers: Workers = None,
+    endpoint: EndpointName = None,
     mirror: Mirror = None,
     offline: Offline = False,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Compute everything anew; results are kept.")
-    ] = False,
+    no_cache: NoCache = False,
 ) -> int:
     """Run, and write what is measured into the specification as its expectations."""
     from rich.console import Console

@@ -13,7 +13,15 @@ from typing import Annotated, Any
 import typer
 
 from fitspec.commands.again import failed_again
-from fitspec.commands.options import Keywords, Mirror, Offline, Specs
+from fitspec.commands.options import (
+    EndpointName,
+    Keywords,
+    Mirror,
+    NoCache,
+    Offline,
+    Specs,
+    Workers,
+)
 from fitspec.commands.outputs import Outputs, tell_workflow
 from fitspec.errors import ExitCode, UsageError
 
@@ -21,14 +29,8 @@ from fitspec.errors import ExitCode, UsageError
 def run(
     specs: Specs,
     keywords: Keywords = "",
-    workers: Annotated[
-        int | None,
-        typer.Option("-n", "--workers", min=1, max=1024, help="Workers."),
-    ] = None,
-    endpoint: Annotated[
-        str | None,
-        typer.Option("--endpoint", metavar="NAME", help="Where: a name of yours, or a kind."),
-    ] = None,
+    workers: Workers = None,
+    endpoint: EndpointName = None,
     backend: Annotated[
         str | None, typer.Option("--backend", metavar="NAME", help="Override backend.name.")
     ] = None,
@@ -38,9 +40,7 @@ def run(
     ] = 0,
     mirror: Mirror = None,
     offline: Offline = False,
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Compute everything anew; results are kept.")
-    ] = False,
+    no_cache: NoCache = False,
     first: Annotated[bool, typer.Option("-x", help="Stop at the first failure.")] = False,
     max_failures: Annotated[
         int, typer.Option("--maxfail", min=0, metavar="N", help="Stop after N failures.")
@@ -91,7 +91,7 @@ def run(
         cross_check=cross_check,
         locked="all" if locked else "inputs" if locked_inputs else None,
     )
-    memory, selection = LastFailed(settings.results.parent / "last-failed"), ""
+    memory, selection = LastFailed(settings.results.parent), ""
     if last_failed:
         settings, selection = failed_again(specs, settings, memory)
     terminal = TerminalReport(Console(highlight=False), verbose - quiet, slowest, selection)

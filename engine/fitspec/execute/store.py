@@ -6,13 +6,11 @@ the machine's, and is tried again.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from fitspec.files import write_file
 from fitspec.outcome import Outcome
 
 
@@ -47,15 +45,7 @@ class ResultStore:
             return
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(outcome.to_json())
-            Path(temporary).replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-            raise
+        write_file(path, outcome.to_json())
 
     def size(self) -> tuple[int, int]:
         """Number of outcomes and their bytes."""

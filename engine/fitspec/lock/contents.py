@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator
 
 from fitspec.collect import Case
-from fitspec.collect.cases import archive_path, filled, substitute
+from fitspec.collect.cases import archive_path, filled, tables
 from fitspec.errors import SourceError
 from fitspec.plan import Plan
 from fitspec.results import Label
@@ -154,13 +154,7 @@ def _origin(path: Path, access: Access) -> Literal["mirror", "cache", "local"]:
 
 def _tables(spec: SpecFile) -> Iterator[LockedTable]:
     """Of expectations, cross-sections and yields."""
-    asked = spec.spec
-    names = [block.table for block in asked.expect]
-    names.append(asked.cross_section.table if asked.cross_section else None)
-    yields = asked.patches.yields if asked.patches else None
-    names.append(yields if isinstance(yields, str) else None)
-    paths = [substitute(name, case) for name in names if name for case in asked.cases]
-    for path in sorted(set(paths)):
+    for path in sorted({path for path, _ in tables(spec)}):
         yield LockedTable(path=path, sha256=_sha256(spec.beside(path)))
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from fitspec.collect import collect
 from fitspec.errors import UsageError
+from fitspec.files import write_file
 from fitspec.record.blocks import with_blocks, with_replacements, with_source
 from fitspec.record.measured import RECORDED_BY, Measured
 from fitspec.record.recording import Recording
@@ -42,7 +40,11 @@ def write(
     text, tables = _texts(spec, recording, table, source)
     folder = spec.path.parent
     with _restored({folder / name: content for name, content in tables.items()}):
-        _replace(spec.path, text, lambda temporary: _require_valid(spec, temporary, access))
+        write_file(
+            spec.path,
+            text.encode(),
+            lambda temporary: _require_valid(spec, temporary, access),
+        )
     return [spec.path, *(folder / name for name in tables)]
 
 
@@ -125,7 +127,7 @@ def _restored(texts: dict[Path, str]) -> Iterator[None]:
     before = {path: path.read_bytes() if path.exists() else None for path in texts}
     try:
         for path, text in texts.items():
-            _replace(path, text)
+            write_file(path, text.encode())
         yield
     except BaseException:
         for path, content in before.items():
@@ -134,34 +136,3 @@ def _restored(texts: dict[Path, str]) -> Iterator[None]:
             else:
                 path.write_bytes(content)
         raise
-
-
-def _replace(path: Path, text: str, accept: Callable[[Path], None] | None = None) -> None:
-    """Give a file new content in one step.
-
-    Args:
-        path: the file, which need not exist.
-        text: its content.
-        accept: looks at the new file before it takes the place of the old one, and raises.
-    """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-        if accept is not None:
-            accept(temporary)
-        if path.exists():
-            shutil.copymode(path, temporary)
-        else:
-            temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -5,24 +5,30 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import orjson
 
+from fitspec.files import write_file
 from fitspec.results import NOT_COMPUTED, CheckResult, RunReport
 
 
 class LastFailed:
-    """A file a specification in a folder; without failures, none.
+    """A file a specification in a folder of the cache; without failures, none.
 
     Args:
-        folder: where; it need not exist.
+        cache: where the cache is; it need not exist.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, cache: Path) -> None:
+        self._folder = cache / "last-failed"
+
+    def clear(self) -> None:
+        """Forget everything; raises OSError where that is not allowed."""
+        if self._folder.exists():
+            shutil.rmtree(self._folder)
 
     def of(self, specs: Iterable[str]) -> set[str]:
         """Node ids of checks, and of points, that failed when they were run last.
@@ -68,9 +74,8 @@ class LastFailed:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         content = {"specification": _absolute(spec), "failed": failed}
-        with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as new:
-            new.write(orjson.dumps(content, option=orjson.OPT_INDENT_2))
-        Path(new.name).replace(file)  # at once: another run may read it
+        # at once: another run may read it
+        write_file(file, orjson.dumps(content, option=orjson.OPT_INDENT_2))
 
     def _file(self, spec: str) -> Path:
         return self._folder / f"{hashlib.sha256(os.fsencode(_absolute(spec))).hexdigest()}.json"
