@@ -273,15 +273,26 @@ def test_workers_of_our_own_leave_ctrl_c_to_us_and_compute_with_one_thread(monke
 
 
 def test_nobody_gets_into_our_own_cluster_without_its_keys():
-    from distributed import Client, Security
+    from distributed import Security
 
     with ours(1).open() as executor:
         address = executor._client.scheduler.address
         assert address.startswith("tls://127.0.0.1:")
         for stranger in (Security(), Security.temporary()):
             with pytest.raises((OSError, TypeError)):
-                Client(address, security=stranger, timeout=1, set_as_default=False)
+                by_dask._connected(address, security=stranger, timeout=1)
         assert executor.submit(len, "still here").result() == 10
+
+
+def test_a_client_that_cannot_connect_is_closed_at_once():
+    def loops() -> int:
+        return sum(thread.name == "IO loop" for thread in threading.enumerate())
+
+    before = loops()
+    with pytest.raises(TypeError, match="ssl_context"):
+        by_dask._connected("tls://127.0.0.1:1", timeout=1)
+
+    assert loops() == before
 
 
 @pytest.fixture

@@ -192,13 +192,11 @@ def _await_worker(client: Client, census: _Census, queue: float) -> None:
 
 @contextlib.contextmanager
 def _client(target: str | LocalCluster, where: str) -> Iterator[Client]:
-    from distributed import Client
-
     try:
         with warnings.catch_warnings():
             # of other versions of this and that; those which matter are in every answer
             warnings.simplefilter("ignore")
-            client = _in_time(lambda: Client(target, timeout=CONNECT, set_as_default=False))
+            client = _in_time(lambda: _connected(target, timeout=CONNECT))
     except Exception as error:
         reason = str(error) or "it does not answer"
         problem = " ".join(f"no Dask scheduler {where}: {reason}".split())
@@ -208,6 +206,24 @@ def _client(target: str | LocalCluster, where: str) -> Iterator[Client]:
     finally:
         with contextlib.suppress(Exception):
             client.close(timeout=CLOSE)
+
+
+def _connected(target: str | LocalCluster, **options: Any) -> Client:
+    """A client; one that cannot connect is closed at once.
+
+    The garbage collector would close it, too, but may come while the next one starts, and then
+    wait for ever for a lock that the start holds.
+    """
+    from distributed import Client
+
+    client = Client.__new__(Client)
+    try:
+        client.__init__(target, set_as_default=False, **options)  # type: ignore[misc]
+    except BaseException:
+        with contextlib.suppress(Exception):
+            client.close(timeout=CLOSE)
+        raise
+    return client
 
 
 def _in_time(connect: Callable[[], Client]) -> Client:
