@@ -7,6 +7,7 @@ import pwd
 import re
 import shlex
 import subprocess
+import sys
 import tomllib
 import uuid
 from pathlib import Path
@@ -107,6 +108,8 @@ def test_commands_of_the_endpoint_are_its_own(
 ) -> None:
     testing = pytest.importorskip("click.testing")
     monkeypatch.setenv("GLOBUS_COMPUTE_USER_DIR", str(tmp_path))
+    # it takes its own name from there, and must find a path
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/globus-compute-endpoint"])
     cli = pytest.importorskip("globus_compute_endpoint.cli")
     text = (FOLDER / "globus-compute.md").read_text()
     commands = set(re.findall(r"^globus-compute-endpoint (.*)$", text, re.MULTILINE))

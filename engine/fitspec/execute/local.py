@@ -108,9 +108,13 @@ def _exit_with_parent() -> None:
 def _stop(pool: ProcessPoolExecutor) -> None:
     # what ProcessPoolExecutor.terminate_workers does from Python 3.14 on
     processes = list((getattr(pool, "_processes", None) or {}).values())
+    manager = getattr(pool, "_executor_manager_thread", None)
     pool.shutdown(wait=False, cancel_futures=True)
     for process in processes:
         process.terminate()
     for process in processes:
         process.join(PATIENCE)
         process.kill()  # does nothing to one that is gone
+    if manager is not None:
+        # Python wakes it at exit, and before 3.13 fails where it is just closing what wakes it
+        manager.join(PATIENCE)
