@@ -65,7 +65,7 @@ def test_ci_runs_what_the_readme_says() -> None:
     set_up, run, tests = blocks[0], blocks[1], blocks[-1]
     assert len(set_up.splitlines()) == 2
     assert run == "fitspec run examples/quickstart.toml\n"
-    assert tests == "pytest\n"
+    assert tests == "pytest -n 2 --dist loadfile\n"
     for line in (*set_up.splitlines(), *run.splitlines(), *tests.splitlines()):
         assert line.replace("pip install", "pip install --quiet") in script.splitlines()
 
