@@ -23,9 +23,9 @@ from typing import Any
 
 from machine import load, machine
 from report import write_docs
-from report_endpoints import markdown
+from report_endpoints import SCALED, markdown
 from simulate import Costs, simulate
-from variants import TESTS, variant
+from variants import LIMITS, TESTS, variant
 
 from fitspec.collect import collect
 from fitspec.execute import ResultStore, run_fits
@@ -61,6 +61,7 @@ def main() -> None:
 
     records: list[Record] = []
     stau = _tasks(options.mirror, "@stau", {})
+    limits = _tasks(options.mirror, "@1Lbb", LIMITS)
     by_pyhf = _tasks(options.mirror, "@1Lbb", PYHF)[:PYHF_POINTS]
     compared = max(options.workers[:2])
 
@@ -70,12 +71,14 @@ def main() -> None:
             record = _measure(pool, tasks, repeat)
             records.append({"kind": kind, "workers": workers, "work": work, **record})
             keep("runs", records)
-            if work == "stau" and workers == compared:
+            if work == "stau":
                 keep("chunks", {**results.get("chunks", {}), kind: _chunks(pool)})
 
     for kind in options.kinds:
+        run(kind, compared, "stau", stau, options.repeat)
+    for kind in options.kinds:
         for workers in options.workers:
-            run(kind, workers, "stau", stau, options.repeat)
+            run(kind, workers, SCALED, limits, options.repeat)
     costs = _costs(options.mirror, results["chunks"])
     keep("costs", vars(costs))
     keep("simulated", simulate(costs))
