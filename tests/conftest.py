@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # in a shell's background job; what the tests start and interrupt would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 BACKGROUND: dict[str, Any] = {

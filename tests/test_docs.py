@@ -12,7 +12,7 @@ from docs import ROOT, commands, run_page
 from fitspec.cli import run_command_line
 
 
-@pytest.mark.parametrize("page", ["inspecting.md", "regression.md", "sharing.md"])
+@pytest.mark.parametrize("page", ["inspecting.md", "plots.md", "regression.md", "sharing.md"])
 def test_the_commands_of_a_page_do_what_it_shows(page: str, tmp_path: Path) -> None:
     run_page(page, tmp_path / "examples")
 

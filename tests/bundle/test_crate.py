@@ -48,7 +48,8 @@ RUN = Provenance(
 
 
 def write(path: Path, provenance: Provenance = RUN) -> Path:
-    write_bundle(path, ANALYSIS, INPUTS, b"{}", "numpy==2.0\n", provenance)
+    plots = {"exclusion 1.png": b"\x89PNG"}
+    write_bundle(path, ANALYSIS, INPUTS, b"{}", "numpy==2.0\n", provenance, plots)
     return path
 
 
@@ -84,7 +85,8 @@ def test_rocrate_reads_what_is_written(tmp_path: Path) -> None:
     ]
     run = root["mentions"]
     assert run.type == "CreateAction"
-    assert run["result"].id == "results.json"
+    results = ["results.json", "plots/exclusion%201.png"]
+    assert [result.id for result in run["result"]] == results
     assert len(run["object"]) == 3
     assert (run["startTime"], run["endTime"]) == (
         "2026-01-02T03:04:05+00:00", "2026-01-02T03:05:05+00:00",
@@ -102,7 +104,7 @@ def test_every_file_has_its_digest_and_role(tmp_path: Path) -> None:
 
     files = {name: e for name, e in entities.items() if e["@type"] == "File"}
 
-    assert len(files) == len(members) - 1 == 5
+    assert len(files) == len(members) - 1 == 6
     for member, content in members.items():
         if member != "ro-crate-metadata.json":
             entity = files[member.replace(" ", "%20").replace("100%", "100%25")]

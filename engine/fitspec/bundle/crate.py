@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 from fitspec.bundle.inputs import Inputs
@@ -25,6 +26,7 @@ from fitspec.sources.bundle import LIMITS, METADATA, RESULTS
 from fitspec.spec.models import Analysis
 
 REQUIREMENTS = "requirements.txt"
+PLOTS = "plots"
 _VERSION = "1.1"
 _PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 _LICENCE = "https://www.apache.org/licenses/LICENSE-2.0"
@@ -63,6 +65,7 @@ def write_bundle(
     results: bytes,
     requirements: str,
     provenance: Provenance,
+    plots: Mapping[str, bytes] = MappingProxyType({}),
 ) -> None:
     """Write a bundle: whole or not at all.
 
@@ -76,6 +79,7 @@ def write_bundle(
         results: results.json.
         requirements: versions of the libraries that made them.
         provenance: how they were made.
+        plots: of the results, by file name.
 
     Raises:
         MissingExtraError: rocrate is not installed.
@@ -83,6 +87,7 @@ def write_bundle(
     """
     files = {member: file.content for member, file in inputs.files.items()}
     files |= {RESULTS: results, REQUIREMENTS: requirements.encode()}
+    files |= {f"{PLOTS}/{name}": content for name, content in plots.items()}
     _require_readable(path, files)
     metadata = _metadata(analysis, inputs, files, provenance)
     text = json.dumps(metadata, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
@@ -113,6 +118,8 @@ def _metadata(
 
     roles = {member: file.role for member, file in inputs.files.items()}
     roles |= {RESULTS: "results", REQUIREMENTS: "versions of the libraries of the run"}
+    plots = [name for name in sorted(files) if name.startswith(f"{PLOTS}/")]
+    roles |= dict.fromkeys(plots, "plot of the results")
     found = {name: crate.add_file(dest_path=name) for name in sorted(files)}
     for name, entity in found.items():
         entity["name"] = PurePosixPath(name).name
@@ -141,7 +148,7 @@ def _metadata(
         description=provenance.command,
         instrument=program,
         object=[found[name] for name in sorted(inputs.files)],
-        result=found[RESULTS],
+        result=[found[name] for name in (RESULTS, *plots)],
         actionStatus="http://schema.org/CompletedActionStatus",
         **_times(provenance),
     )

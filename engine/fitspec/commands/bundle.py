@@ -195,4 +195,16 @@ def _write(
     )
     content = to_json(report) if results is None else results.read_bytes()
     versions = requirements(report.environment, here=results is None)
-    write_bundle(output, spec.spec.analysis, inputs, content, versions, provenance)
+    plots = _plots(report)
+    write_bundle(output, spec.spec.analysis, inputs, content, versions, provenance, plots)
+
+
+def _plots(report: RunReport) -> dict[str, bytes]:
+    """Plots of the results; a bundle is worth having without them, too."""
+    from fitspec.report.plots import drawn
+
+    try:
+        return drawn(report)
+    except MissingExtraError as error:
+        typer.echo(f"no plots: {error}")
+        return {}

@@ -70,5 +70,18 @@ def require_writable(option: str, path: Path) -> None:
         raise UsageError(f"{option} {path}: there is no such folder", "make it first")
     if path.is_dir():
         raise UsageError(f"{option} {path}: is a folder", "name a file")
+    _require_access(option, path)
+
+
+def require_writable_folder(option: str, path: Path) -> None:
+    """The same for a folder, which is made if it is not there."""
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{option} {path}: there is no such folder", "make it first")
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{option} {path}: is no folder", "name one")
+    _require_access(option, path)
+
+
+def _require_access(option: str, path: Path) -> None:
     if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
         raise UsageError(f"{option} {path}: may not be written", "choose another place")

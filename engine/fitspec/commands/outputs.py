@@ -1,4 +1,4 @@
-"""What a run leaves beside its words: files, and what a workflow of GitHub Actions is told."""
+"""What a run leaves beside its words: files, plots, and what a GitHub workflow is told."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from fitspec.commands.options import require_writable
+from fitspec.commands.options import require_writable, require_writable_folder
 
 if TYPE_CHECKING:
     from fitspec.results import RunReport
@@ -18,16 +18,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """Files that a run writes; None: not this one."""
+    """Files, and a folder of plots, that a run writes; None: not this one."""
 
     json: Path | None = None
     junit: Path | None = None
+    plots: Path | None = None
 
     def require_writable(self) -> None:
-        """Raise :class:`UsageError` for what cannot be written."""
+        """Raise :class:`FitspecError` for what cannot be written, or drawn."""
         for option, path in (("--json", self.json), ("--junitxml", self.junit)):
             if path is not None:
                 require_writable(option, path)
+        if self.plots is not None:
+            from fitspec.report.plots import require_plots
+
+            require_plots()
+            require_writable_folder("--plots", self.plots)
 
     def write(self, report: RunReport) -> None:
         """Write them all."""
@@ -38,6 +44,10 @@ class Outputs:
             write_file(self.json, to_json(report))
         if self.junit is not None:
             write_file(self.junit, to_junit(report))
+        if self.plots is not None:
+            from fitspec.report.plots import write_plots
+
+            write_plots(report, self.plots)
 
 
 def tell_workflow(report: RunReport) -> None:

@@ -64,6 +64,9 @@ def run(
     junit: Annotated[
         Path | None, typer.Option("--junitxml", metavar="FILE", help="Write JUnit XML here.")
     ] = None,
+    plots: Annotated[
+        Path | None, typer.Option("--plots", metavar="DIR", help="Draw plots into this folder.")
+    ] = None,
     quiet: Annotated[
         int, typer.Option("-q", count=True, help="Only failures and the summary.")
     ] = 0,
@@ -78,7 +81,7 @@ def run(
 
     if backend not in {None, "native", "pyhf"}:
         raise UsageError(f"--backend {backend}: there is none of this name", "native or pyhf")
-    outputs = Outputs(json, junit)
+    outputs = Outputs(json, junit, plots)
     outputs.require_writable()
     settings = replace(
         session.Settings.from_config(mirror, offline=offline),
