@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -194,16 +195,18 @@ def _planes(names: Sequence[str], values: Array) -> Iterator[tuple[str, npt.NDAr
     known = np.zeros(len(values), dtype=bool)
     for word, mask in sorted(_slices(names, values), key=lambda found: -int(found[1].sum())):
         new = int((mask & ~known).sum())
-        if mask.sum() >= LEAST and 2 * new >= mask.sum() and _rank(values[mask]) == 2:
+        if 2 * new >= mask.sum() and _rank(values[mask]) == 2:
             known |= mask
             yield word, mask
 
 
 def _slices(names: Sequence[str], values: Array) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
-    for i, first in enumerate(names):
-        for value in np.unique(values[:, i]):
-            yield f"{first} = {value:g}", values[:, i] == value
-        for j in range(i + 1, len(names)):
-            difference = values[:, i] - values[:, j]
-            for value in np.unique(difference):
-                yield f"{first} - {names[j]} = {value:g}", difference == value
+    quantities = [(name, values[:, i]) for i, name in enumerate(names)]
+    quantities += [
+        (f"{first} - {second}", x - y)
+        for (first, x), (second, y) in itertools.combinations(quantities, 2)
+    ]
+    for name, quantity in quantities:
+        for value, count in zip(*np.unique(quantity, return_counts=True), strict=True):
+            if count >= LEAST:
+                yield f"{name} = {value:g}", quantity == value
