@@ -74,12 +74,11 @@ def require_writable(option: str, path: Path) -> None:
 
 
 def require_writable_folder(option: str, path: Path) -> None:
-    """The same for a folder, which is made if it is not there."""
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"{option} {path}: there is no such folder", "make it first")
-    if path.exists() and not path.is_dir():
-        raise UsageError(f"{option} {path}: is no folder", "name one")
-    _require_access(option, path)
+    """The same for a folder, which is made with its parents if it is not there."""
+    there = next(part for part in (path, *path.absolute().parents) if part.exists())
+    if not there.is_dir():
+        raise UsageError(f"{option} {path}: {there} is no folder", "name one")
+    _require_access(option, there)
 
 
 def _require_access(option: str, path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from fitspec.commands.options import require_writable, require_writable_folder
+from fitspec.errors import counted
 
 if TYPE_CHECKING:
     from fitspec.results import RunReport
@@ -36,7 +37,7 @@ class Outputs:
             require_writable_folder("--plots", self.plots)
 
     def write(self, report: RunReport) -> None:
-        """Write them all."""
+        """Write all files."""
         from fitspec.files import write_file
         from fitspec.report import to_json, to_junit
 
@@ -44,10 +45,16 @@ class Outputs:
             write_file(self.json, to_json(report))
         if self.junit is not None:
             write_file(self.junit, to_junit(report))
-        if self.plots is not None:
-            from fitspec.report.plots import write_plots
 
-            write_plots(report, self.plots)
+    def draw(self, report: RunReport) -> None:
+        """Draw all plots, which may take a while."""
+        if self.plots is None:
+            return
+        from fitspec.report.plots import write_plots
+
+        written = write_plots(report, self.plots)
+        there = f"{counted(len(written), 'file')} in {self.plots}" if written else "none to draw"
+        typer.echo(f"plots: {there}")
 
 
 def tell_workflow(report: RunReport) -> None:

@@ -112,6 +112,7 @@ def run(
                 outputs.write(report)
                 memory.update(report, keywords)
     tell_workflow(report)
+    outputs.draw(report)
     if report.interrupted:
         return ExitCode.INTERRUPTED
     return ExitCode.OK if report.ok else ExitCode.CHECKS_FAILED

@@ -10,15 +10,17 @@ import pytest
 from reports import check, failed, point, report
 from scipy.stats import norm
 
-from fitspec.outcome import Outcome
-from fitspec.report.plots.grids import grids, margins, published_margin
+from fitspec.outcome import Outcome, Toys
+from fitspec.report.plots.grids import grids
+from fitspec.report.plots.grids import test_at_one as at_one
 from fitspec.results import Combined
 
 BAND = (0.4, 0.6, 1.0, 1.5, 2.0)
 
 
-def labelled(name, **labels):
-    return point(name, labels=labels)
+def labelled(name, outcome=None, **labels):
+    made = point(name, labels=labels)
+    return made if outcome is None else replace(made, outcome=outcome)
 
 
 def axes_of(points, **changes):
@@ -29,7 +31,7 @@ def test_labels_that_tell_hypotheses_apart_are_the_axes():
     line = [labelled(str(m), m=m, width=5) for m in (100, 200, 300)]
     plane = [labelled(f"{m}_{n}", m=m, n=n, twice=2 * m) for m in (1, 2, 3) for n in (1, 2)]
 
-    assert axes_of(line) == [((), ("m",))]
+    assert axes_of(line) == [(("width = 5",), ("m",))]
     assert axes_of(plane) == [((), ("m", "n"))]
     assert axes_of(line[:1]) == []
     assert axes_of([point("a"), point("b")]) == []
@@ -64,25 +66,80 @@ def test_the_best_expected_ones_are_a_grid_without_the_combined_label():
 
     assert [(grid.words, grid.axes) for grid in grids(run)] == [
         (("best expected",), ("m",)),
-        ((), ("region", "m")),
+        (("region = 1",), ("m",)),
+        (("region = 2",), ("m",)),
     ]
 
 
+def grid_of(*points, **changes):
+    [grid] = grids(report(*points, **changes))
+    return grid
+
+
+def limited(m, limit=1.0, **changes):
+    outcome = Outcome("ok", upper_limit_obs=limit, upper_limit_exp=BAND)
+    return point(str(m), outcome=outcome, labels={"m": m}, **changes)
+
+
 def test_a_limit_of_one_is_just_excluded():
-    limits = Outcome("ok", upper_limit_obs=1.0, upper_limit_exp=BAND)
+    grid = grid_of(limited(1), limited(2, 0.5))
 
-    observed, expected = margins(point("one", outcome=limits))
+    observed, expected = zip(*map(grid.margins, grid.hypotheses), strict=True)
 
-    assert observed == 0.0
-    assert expected == pytest.approx([-math.log(value) for value in BAND])
+    assert observed == pytest.approx((0.0, math.log(2)))
+    assert expected[0] == pytest.approx([-math.log(value) for value in BAND])
 
 
 def test_without_limits_CLs_counts_in_standard_deviations():
-    observed, expected = margins(point("one"))  # CLs 0.24444 and a band
+    lost = replace(failed("2", "no minimum"), labels={"m": 2})
+    grid = grid_of(labelled("1", m=1), lost)  # CLs 0.24444 and a band
+
+    observed, expected = grid.margins(grid.hypotheses[0])
 
     assert observed == pytest.approx(norm.isf(0.24444) - norm.isf(0.05))
     assert expected[2] == pytest.approx(norm.isf(0.3843) - norm.isf(0.05))
-    assert margins(failed("two", "no minimum")) is None
+    assert grid.margins(grid.hypotheses[1]) is None
+
+
+def test_the_level_is_that_of_the_limits():
+    run = report(labelled("1", m=1), labelled("2", m=2))
+    run = replace(run, specs=(replace(run.specs[0], settings={"poi.upper_limit": 0.9}),))
+
+    [grid] = grids(run)
+
+    assert grid.confidence == 0.9
+    observed, _ = grid.margins(grid.hypotheses[0])
+    assert observed == pytest.approx(norm.isf(0.24444) - norm.isf(0.1))
+
+
+def test_a_grid_has_one_measure_for_all():
+    """Where a limit is outside the scan, its tests are right all the same."""
+    outside = replace(labelled("2", m=2).outcome, status="error", error="outside the scan")
+    both = replace(limited(1).outcome, tests=outside.tests)
+    grid = grid_of(labelled("1", m=1, outcome=both), labelled("2", m=2, outcome=outside))
+
+    assert not grid.by_limits
+    margins = {grid.margins(hypothesis) for hypothesis in grid.hypotheses}
+    assert len(margins) == 1
+
+
+def test_of_two_measures_it_is_the_published_one():
+    both = replace(limited(1).outcome, tests=labelled("2").outcome.tests)
+    points = [labelled(str(m), m=m, outcome=both) for m in (1, 2)]
+
+    assert grid_of(*points).by_limits
+    assert not grid_of(*points, checks=(check(name="1"),)).by_limits
+
+
+def test_toys_resolve_no_more_than_they_are():
+    toys = Toys(200, 0, 0.01, (0.01,) * 5)
+    [test] = labelled("1").outcome.tests
+    test = replace(test, mu=0.9999999999999999, CLs_exp=(0.0, 0.1, 0.5, 0.9, 1.0), toys=toys)
+
+    found = at_one(labelled("1", Outcome("ok", tests=(test,)), m=1))
+
+    assert found.CLs_exp == (1 / 201, 0.1, 0.5, 0.9, 200 / 201)
+    assert found.CLs_obs == test.CLs_obs
 
 
 @pytest.mark.parametrize(
@@ -96,13 +153,12 @@ def test_without_limits_CLs_counts_in_standard_deviations():
     ],
 )
 def test_what_was_published_is_what_was_expected(quantity, mu, expected, margin):
-    points = [labelled(str(m), m=m) for m in (1, 2)]
-    points[0] = replace(points[0], xsec_pb=0.2)
-    run = report(
-        *points, checks=(check(name="1", quantity=quantity, mu=mu, expected=expected),)
-    )  # fmt: skip
+    asked = check(name="1", quantity=quantity, mu=mu, expected=expected)
+    points = [limited(1, xsec_pb=0.2), limited(2)]
+    if quantity == "CLs_obs":
+        points = [labelled("1", m=1), labelled("2", m=2)]
 
-    [grid] = grids(run)
+    grid = grid_of(*points, checks=(asked,))
 
-    found = [published_margin(hypothesis) for hypothesis in grid.hypotheses]
+    found = [grid.published_margin(hypothesis) for hypothesis in grid.hypotheses]
     assert found == [margin if margin is None else pytest.approx(margin, abs=1e-12), None]

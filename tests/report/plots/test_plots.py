@@ -6,6 +6,7 @@ import math
 import sys
 from dataclasses import replace
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.contour import QuadContourSet
@@ -102,6 +103,20 @@ def test_limits_along_a_line_are_in_pb_where_cross_sections_are_known():
     assert axes.get_yscale() == "log"
 
 
+def test_a_line_is_broken_where_there_are_no_numbers():
+    lost = replace(failed("150_7", "no minimum"), labels={"x": 150, "y": 7})
+    [grid] = grids(report(limited(100, 7, 0.5), lost, limited(200, 7, 1.5)))
+
+    [axes] = line(grid).axes
+
+    curves = {drawn.get_label(): drawn.get_xydata() for drawn in axes.get_lines()}
+    assert curves["observed"] == pytest.approx(
+        np.array([[100, 0.5], [150, np.nan], [200, 1.5]]), nan_ok=True
+    )
+    assert curves["no numbers"][:, 0].tolist() == [150]
+    assert line(replace(grid, hypotheses=grid.hypotheses[:2])) is None
+
+
 def test_without_limits_a_line_shows_CLs():
     [grid] = grids(report(*(point(str(m), labels={"m": m}) for m in (1, 2))))
 
@@ -115,10 +130,11 @@ def test_a_scan_is_in_order():
     [test] = point("one").outcome.tests
     tests = tuple(replace(test, mu=mu, CLs_obs=math.exp(-mu)) for mu in (2.0, 0.5, 1.0))
 
-    [axes] = scan("small", point("one", outcome=Outcome("ok", tests=tests))).axes
+    [axes] = scan("small", point("one", outcome=Outcome("ok", tests=tests)), 0.9).axes
 
     observed = axes.get_lines()[1].get_xydata()
     assert observed == pytest.approx(np.array([[mu, math.exp(-mu)] for mu in (0.5, 1.0, 2.0)]))
+    assert axes.get_lines()[2].get_label() == "CLs = 0.1"
 
 
 PARAMETERS = tuple(
@@ -175,6 +191,30 @@ def test_names_are_safe_and_no_formula_whatever_things_are_called(tmp_path):
     assert starts == [b"%PDF", b"\x89PNG", b"%PDF", b"\x89PNG"]
 
 
+def test_a_name_says_what_is_drawn_however_long_and_strange(tmp_path):
+    specs = tuple(
+        SpecRecord(path, "0" * 64, name)
+        for path, name in (("a.toml", "A" * 300), ("b.toml", "B-α"), ("c.toml", "b-Α"))
+    )
+    points = [point(f"{spec.path}{m}", spec.path, labels={"m": m}) for spec in specs
+              for m in (1, 2)]  # fmt: skip
+
+    first, second, third = (name for name in drawn(report(*points, specs=specs)) if "pdf" in name)
+
+    assert first.startswith("A" * 30 + "-")
+    assert first.endswith("-exclusion.pdf")
+    assert len(first) < 150
+    assert second == "B-α-exclusion.pdf"
+    assert third == "b-Α-exclusion-2.pdf"
+
+
+def test_what_users_set_for_their_own_plots_changes_nothing(tmp_path):
+    before = drawn(report(*GRID))
+    with matplotlib.rc_context({"font.size": 30, "text.usetex": True, "savefig.dpi": 40}):
+        assert drawn(report(*GRID)) == before
+        assert matplotlib.rcParams["font.size"] == 30
+
+
 def test_the_same_results_give_the_same_bytes():
     assert drawn(report(*GRID)) == drawn(report(*GRID))
 
@@ -191,12 +231,19 @@ def test_a_folder_that_cannot_be_is_told_before_any_fit(analysis, capsys):
     (analysis / "file").touch()
 
     assert run_command_line(["run", "small.toml", "--plots", "file"]) == ExitCode.USAGE_ERROR
-    assert run_command_line(["run", "small.toml", "--plots", "no/such"]) == ExitCode.USAGE_ERROR
+    assert run_command_line(["run", "small.toml", "--plots", "file/x"]) == ExitCode.USAGE_ERROR
 
     told = capsys.readouterr()
-    assert "--plots file: is no folder" in told.err
-    assert "--plots no/such: there is no such folder" in told.err
+    assert told.err.count("file is no folder") == 2
     assert "fitted" not in told.out
+
+
+@pytest.mark.usefixtures("analysis")
+def test_a_run_says_what_it_has_drawn(capsys):
+    assert run_command_line(["run", "small.toml", "-n", "1", "--plots", "new/plots"]) == ExitCode.OK
+    assert "\nplots: 2 files in new/plots\n" in capsys.readouterr().out
+    assert run_command_line(["run", "small.toml", "-k", "100_1", "--plots", "p"]) == ExitCode.OK
+    assert "\nplots: none to draw\n" in capsys.readouterr().out
 
 
 @pytest.mark.data

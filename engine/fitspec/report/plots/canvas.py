@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,12 +14,16 @@ GUIDE = "#cc3311"
 """Of the line at which a hypothesis is just excluded."""
 
 
+LONGEST = 80
+"""Letters of a title."""
+
+
 def canvas(analysis: str, words: Sequence[str]) -> tuple[Figure, Axes]:
     """An empty plot with the analysis above it, and under that what it shows."""
     figure = Figure(figsize=(7.0, 5.6))
     axes = figure.add_subplot()
-    figure.suptitle(plain(analysis), x=0.16, y=1.0, ha="left", fontsize=14, fontweight="bold")
-    axes.set_title(plain(", ".join(words)), loc="left", fontsize=11)
+    figure.suptitle(plain(_short(analysis)), x=0.16, y=1.0, ha="left", fontsize=14, weight="bold")
+    axes.set_title(plain(_short(", ".join(words))), loc="left", fontsize=11)
     return figure, axes
 
 
@@ -27,7 +32,16 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def legend(axes: Axes) -> None:
-    """The legend, where there is anything to tell, in the emptiest corner."""
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="best", fontsize=10, frameon=True, framealpha=0.9, edgecolor="none")
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+
+
+def plain_numbers(axes: Axes, which: Literal["x", "y", "both"]) -> None:
+    """No powers of ten beside the axis, where they run into its label."""
+    axes.ticklabel_format(axis=which, useOffset=False, scilimits=(-6, 9))
+
+
+def legend(axes: Axes, handles: Sequence[Any] | None = None) -> None:
+    """The legend, beside the plot: inside it would hide a part of the band."""
+    found = axes.get_legend_handles_labels()[0] if handles is None else handles
+    axes.legend(handles=found, fontsize=10, loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -21,8 +21,9 @@ from fitspec.report.plots.canvas import (
     canvas,
     legend,
     plain,
+    plain_numbers,
 )
-from fitspec.report.plots.grids import LEVEL, Array, Grid, Hypothesis, test_at_one
+from fitspec.report.plots.grids import Array, Grid, Hypothesis, resolved, test_at_one
 from fitspec.results import PointResult
 
 
@@ -39,37 +40,39 @@ def line(grid: Grid) -> Figure | None:
     """Upper limits over a label, in pb where cross-sections are known; without limits, CLs.
 
     Returns:
-        None where no hypothesis has the numbers.
+        None where fewer than two hypotheses have the numbers.
     """
     [axis] = grid.axes
-    limits = [h for h in grid.hypotheses if h.result.outcome.upper_limit_obs is not None]
-    tests = [h for h in grid.hypotheses if test_at_one(h.result) is not None]
-    if not (chosen := limits or tests):
-        return None
-    chosen = sorted(chosen, key=lambda h: h.labels[axis])
-    in_pb = bool(limits) and all(h.result.xsec_pb is not None for h in chosen)
-    figure, axes = canvas(grid.analysis, grid.words)
+    chosen = sorted(grid.hypotheses, key=lambda h: h.labels[axis])
+    in_pb = grid.by_limits and all(h.result.xsec_pb is not None for h in chosen)
     units = np.array([h.result.xsec_pb if in_pb else 1.0 for h in chosen], dtype=float)
-    curve = _of_limits(grid, chosen, units) if limits else _of_tests(grid, chosen)
+    curve = _of_limits(grid, chosen, units) if grid.by_limits else _of_tests(grid, chosen)
+    if np.isfinite(curve.observed).sum() < 2:
+        return None
+    figure, axes = canvas(grid.analysis, grid.words)
     _draw(axes, curve)
-    if limits:
+    confidence = f"{100 * grid.confidence:g}% CL"
+    if grid.by_limits:
         theory = "theory" if in_pb else "as predicted"
         axes.plot(curve.places, units, color=GUIDE, linestyle="-.", label=theory)
+        what = "cross-section, pb" if in_pb else "signal strength"
+        axes.set_ylabel(f"{confidence} upper limit, {what}")
     else:
-        axes.axhline(LEVEL, color=GUIDE, linestyle="-.", label=f"CLs = {LEVEL}")
-    published = [h.published_limit if limits else h.published_CLs for h in chosen]
+        _draw_level(axes, grid.confidence)
+        axes.set_ylabel("CLs")
+    published = [h.published_limit if grid.by_limits else h.published_CLs for h in chosen]
     _draw_published(axes, curve.places, published, units)
+    _draw_missing(axes, curve)
     axes.set_yscale("log")
     axes.set_xlabel(plain(axis))
-    what = "cross-section, pb" if in_pb else "signal strength"
-    axes.set_ylabel(f"95% CL upper limit, {what}" if limits else "CLs")
+    plain_numbers(axes, "x")
     legend(axes)
     return figure
 
 
-def scan(analysis: str, point: PointResult) -> Figure:
+def scan(analysis: str, point: PointResult, confidence: float) -> Figure:
     """CLs over the tested signal strengths of one hypothesis."""
-    tests = sorted(point.outcome.tests, key=lambda test: test.mu)
+    tests = sorted(map(resolved, point.outcome.tests), key=lambda test: test.mu)
     figure, axes = canvas(analysis, [point.id])
     _draw(
         axes,
@@ -79,26 +82,31 @@ def scan(analysis: str, point: PointResult) -> Figure:
             np.array([test.CLs_exp for test in tests]),
         ),
     )
-    axes.axhline(LEVEL, color=GUIDE, linestyle="-.", label=f"CLs = {LEVEL}")
+    _draw_level(axes, confidence)
     axes.set_ylim(0.0, 1.05)
     axes.set_xlabel("signal strength")
+    plain_numbers(axes, "x")
     axes.set_ylabel("CLs")
     legend(axes)
     return figure
 
 
+_NONE: Band = (np.nan,) * 5
+
+
 def _of_limits(grid: Grid, hypotheses: Sequence[Hypothesis], units: Array) -> _Curve:
     outcomes = [h.result.outcome for h in hypotheses]
-    bands: list[Band] = [o.upper_limit_exp or (np.nan,) * 5 for o in outcomes]
+    bands: list[Band] = [o.upper_limit_exp or _NONE for o in outcomes]
     observed = np.array([o.upper_limit_obs for o in outcomes], dtype=float)
     places = grid.coordinates(hypotheses)[:, 0]
     return _Curve(places, observed * units, np.array(bands) * units[:, None])
 
 
 def _of_tests(grid: Grid, hypotheses: Sequence[Hypothesis]) -> _Curve:
-    tests = [test for h in hypotheses if (test := test_at_one(h.result)) is not None]
-    observed, expected = [test.CLs_obs for test in tests], [test.CLs_exp for test in tests]
-    return _Curve(grid.coordinates(hypotheses)[:, 0], np.array(observed), np.array(expected))
+    tests = [test_at_one(h.result) for h in hypotheses]
+    observed = np.array([None if test is None else test.CLs_obs for test in tests], dtype=float)
+    expected = np.array([_NONE if test is None else test.CLs_exp for test in tests])
+    return _Curve(grid.coordinates(hypotheses)[:, 0], observed, expected)
 
 
 def _draw(axes: Axes, curve: _Curve) -> None:
@@ -124,3 +132,19 @@ def _draw_published(
             "markersize": 7,
         }
         axes.plot(places[mask], values, label="observed, as published", **style)
+
+
+def _draw_missing(axes: Axes, curve: _Curve) -> None:
+    """Crosses at the foot, where a hypothesis has no numbers and the curves are broken."""
+    missing = curve.places[np.isnan(curve.observed)]
+    if missing.size:
+        style: dict[str, Any] = {"color": "#777777", "linestyle": "none", "marker": "x"}
+        foot = axes.get_xaxis_transform()  # places along the axis, a share of the height
+        axes.plot(
+            missing, np.full(missing.shape, 0.03), transform=foot, label="no numbers", **style
+        )
+
+
+def _draw_level(axes: Axes, confidence: float) -> None:
+    level = round(1 - confidence, 12)
+    axes.axhline(level, color=GUIDE, linestyle="-.", label=f"CLs = {level:g}")

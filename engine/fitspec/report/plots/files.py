@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("pdf", "png")
 """Each plot is drawn in all of them: for papers, and for screens."""
+
+LONGEST = 120
+"""Bytes of a file's name, without its kind and number."""
 
 SCAN = 3
 """So many tests of one hypothesis are a curve."""
@@ -58,46 +63,55 @@ def drawn(report: RunReport) -> dict[str, bytes]:
         MissingExtraError: matplotlib or mplhep is not installed.
     """
     require_plots()
+    import matplotlib as mpl
     import mplhep
-    from matplotlib import rc_context
 
+    style = dict(mplhep.style.ATLAS)
+    style["font.sans-serif"] = [*style["font.sans-serif"], "DejaVu Sans"]
     files: dict[str, bytes] = {}
-    with rc_context({**mplhep.style.ATLAS, "axes.autolimit_mode": "data"}):
-        for title, figure in _figures(report):
-            name = _file_name(title, files)
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()  # what users set for their own plots is not for these
+        mpl.rcParams.update({**style, "axes.autolimit_mode": "data"})
+        warnings.filterwarnings("ignore", "Glyph")  # of a letter that no font has
+        for title, kind, figure in _figures(report):
+            name = _file_name(title, kind, files)
             for suffix in FORMATS:
                 files[f"{name}.{suffix}"] = _saved(figure, suffix)
     return files
 
 
-def _figures(report: RunReport) -> Iterator[tuple[str, Figure]]:
-    """Title and figure of each plot."""
+def _figures(report: RunReport) -> Iterator[tuple[str, str, Figure]]:
+    """Title, kind and figure of each plot."""
     from fitspec.report.plots.curves import line, scan
     from fitspec.report.plots.fits import pulls
-    from fitspec.report.plots.grids import grids
+    from fitspec.report.plots.grids import confidence_of, grids
     from fitspec.report.plots.planes import plane
 
     for grid in grids(report):
         figure = plane(grid) if len(grid.axes) == 2 else line(grid)
         if figure is not None:
-            yield " ".join((grid.analysis, *grid.words, "exclusion")), figure
-    analyses = {spec.path: spec.analysis for spec in report.specs}
+            yield " ".join((grid.analysis, *grid.words)), "exclusion", figure
+    specs = {spec.path: spec for spec in report.specs}
     for point in report.points:
-        analysis = analyses[point.spec]
+        spec = specs[point.spec]
+        title = f"{spec.analysis} {point.id}"
         if len(point.outcome.tests) >= SCAN:
-            yield f"{analysis} {point.id} CLs", scan(analysis, point)
-        if (fit := point.outcome.fit) is not None and (figure := pulls(analysis, point, fit)):
-            yield f"{analysis} {point.id} pulls", figure
+            yield title, "CLs", scan(spec.analysis, point, confidence_of(spec))
+        if (fit := point.outcome.fit) is not None and (figure := pulls(spec.analysis, point, fit)):
+            yield title, "pulls", figure
 
 
-def _file_name(title: str, taken: dict[str, bytes]) -> str:
+def _file_name(title: str, kind: str, taken: Iterable[str]) -> str:
     """What any file system takes, whatever the specification calls things."""
     name = re.sub(r"\s*([=-])\s*", r"\1", title)
-    name = re.sub(r"[^A-Za-z0-9.+=_]+", "-", name).strip("-.")[:120] or "plot"
-    numbered, count = name, 1
-    while f"{numbered}.{FORMATS[0]}" in taken:
+    name = re.sub(r"[^\w.+=]+", "-", name).strip("-.")
+    if len(name.encode()) > LONGEST:  # its end may be what tells it from others
+        name = f"{name[: LONGEST // 4]}-{hashlib.sha256(title.encode()).hexdigest()[:12]}"
+    known = {other.casefold() for other in taken}
+    numbered, count = f"{name}-{kind}", 1
+    while f"{numbered}.{FORMATS[0]}".casefold() in known:
         count += 1
-        numbered = f"{name}-{count}"
+        numbered = f"{name}-{kind}-{count}"
     return numbered
 
 
@@ -105,5 +119,5 @@ def _saved(figure: Figure, suffix: str) -> bytes:
     content = io.BytesIO()
     # without the time: the same plot is the same file
     metadata = {"CreationDate": None} if suffix == "pdf" else {}
-    figure.savefig(content, format=suffix, metadata=metadata, bbox_inches="tight")
+    figure.savefig(content, format=suffix, dpi=150, metadata=metadata, bbox_inches="tight")
     return content.getvalue()

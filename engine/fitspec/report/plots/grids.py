@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -16,8 +16,8 @@ from fitspec.results import CheckResult, Label, PointResult, RunReport, SpecReco
 
 Array = npt.NDArray[np.float64]
 
-LEVEL = 0.05
-"""CLs of what is just excluded at 95% confidence level."""
+CONFIDENCE = 0.95
+"""Of an exclusion, where no upper limit says another level."""
 
 LEAST = 6
 """So many hypotheses make a plane of their own, where all of them are in none."""
@@ -60,12 +60,14 @@ class Grid:
         words: what the hypotheses have in common; ``region = A``.
         axes: labels that tell them apart, one or two.
         hypotheses: all of them.
+        confidence: level of the exclusion.
     """
 
     analysis: str
     words: tuple[str, ...]
     axes: tuple[str, ...]
     hypotheses: tuple[Hypothesis, ...]
+    confidence: float
 
     def coordinates(self, hypotheses: Sequence[Hypothesis] | None = None) -> Array:
         """(N, 1) or (N, 2): values of the axes, of some or of all hypotheses."""
@@ -73,45 +75,76 @@ class Grid:
         values = [[h.labels[axis] for axis in self.axes] for h in chosen]
         return np.array(values, dtype=float).reshape(-1, len(self.axes))
 
+    @property
+    def by_limits(self) -> bool:
+        """What tells whether a hypothesis is excluded: upper limits, or tests at mu = 1.
+
+        It is what more of them have, be it computed, or else published.
+        """
+        limits = sum(h.result.outcome.upper_limit_obs is not None for h in self.hypotheses)
+        tests = sum(test_at_one(h.result) is not None for h in self.hypotheses)
+        if limits != tests:
+            return limits > tests
+        published = [(h.published_limit, h.published_CLs) for h in self.hypotheses]
+        return sum(a is not None for a, _ in published) >= sum(b is not None for _, b in published)
+
+    def margins(self, hypothesis: Hypothesis) -> tuple[float, Band] | None:
+        """How far one is excluded, observed and expected at -2..+2 sigma: 0 is just so.
+
+        It is -ln(upper limit), or counts standard deviations of CLs at mu = 1.
+        """
+        if not self.by_limits:
+            if (test := test_at_one(hypothesis.result)) is None:
+                return None
+            m2, m1, median, p1, p2 = (self._margin(value) for value in test.CLs_exp)
+            return self._margin(test.CLs_obs), (m2, m1, median, p1, p2)
+        outcome = hypothesis.result.outcome
+        limit, band = outcome.upper_limit_obs, outcome.upper_limit_exp
+        if limit is None or band is None or min(limit, *band) <= 0:
+            return None
+        m2, m1, median, p1, p2 = (-math.log(value) for value in band)
+        return -math.log(limit), (m2, m1, median, p1, p2)
+
+    def published_margin(self, hypothesis: Hypothesis) -> float | None:
+        """The same of what was published, if that is the same quantity."""
+        limit, CLs = hypothesis.published_limit, hypothesis.published_CLs
+        if self.by_limits:
+            return -math.log(limit) if limit is not None and limit > 0 else None
+        return None if CLs is None else self._margin(CLs)
+
+    def _margin(self, CLs: float) -> float:
+        return _deviations(CLs) - _deviations(1 - self.confidence)
+
 
 def grids(report: RunReport) -> Iterator[Grid]:
     """All grids of a run: of each specification, of each case, and of its best expected ones."""
     for spec in report.specs:
         for words, hypotheses in _groups(report, spec):
-            yield from _grids(spec.analysis, words, hypotheses)
+            for common, axes, chosen in _grids(hypotheses):
+                parts = tuple(dict.fromkeys((*words, *common)))
+                yield Grid(spec.analysis, parts, axes, chosen, confidence_of(spec))
 
 
-def margins(result: PointResult) -> tuple[float, Band] | None:
-    """How far a hypothesis is excluded, observed and expected at -2..+2 sigma: 0 is just so.
-
-    It is -ln(upper limit); where there is no limit, standard deviations of CLs at mu = 1.
-    """
-    limit, band = result.outcome.upper_limit_obs, result.outcome.upper_limit_exp
-    if limit is not None and band is not None and min(limit, *band) > 0:
-        m2, m1, median, p1, p2 = (-math.log(value) for value in band)
-        return -math.log(limit), (m2, m1, median, p1, p2)
-    if (test := test_at_one(result)) is not None:
-        m2, m1, median, p1, p2 = (margin_of(value) for value in test.CLs_exp)
-        return margin_of(test.CLs_obs), (m2, m1, median, p1, p2)
-    return None
-
-
-def published_margin(hypothesis: Hypothesis) -> float | None:
-    """The same of what was published."""
-    limit, CLs = hypothesis.published_limit, hypothesis.published_CLs
-    if limit is not None and limit > 0:
-        return -math.log(limit)
-    return None if CLs is None else margin_of(CLs)
+def confidence_of(spec: SpecRecord) -> float:
+    """The level of a specification's exclusions."""
+    return float(spec.settings.get("poi.upper_limit") or CONFIDENCE)
 
 
 def test_at_one(result: PointResult) -> HypothesisTest | None:
-    """The test of the signal as it is predicted."""
-    return next((test for test in result.outcome.tests if test.mu == 1.0), None)
+    """The test of the signal as it is predicted; of toys, with CLs that they can resolve."""
+    tests = result.outcome.tests
+    test = next((test for test in tests if math.isclose(test.mu, 1.0)), None)
+    return None if test is None else resolved(test)
 
 
-def margin_of(CLs: float) -> float:
-    """Standard deviations of a CLs beyond those of 0.05."""
-    return _deviations(CLs) - _deviations(LEVEL)
+def resolved(test: HypothesisTest) -> HypothesisTest:
+    """A test by toys, with no CLs nearer to 0 or 1 than one toy more would bring it."""
+    if test.toys is None:
+        return test
+    least = 1 / (test.toys.thrown + 1)
+    observed, *band = (min(max(value, least), 1 - least) for value in (test.CLs_obs, *test.CLs_exp))
+    m2, m1, median, p1, p2 = band
+    return replace(test, CLs_obs=observed, CLs_exp=(m2, m1, median, p1, p2))
 
 
 def _deviations(probability: float) -> float:
@@ -123,9 +156,10 @@ def _groups(
 ) -> Iterator[tuple[tuple[str, ...], list[Hypothesis]]]:
     """Hypotheses that text labels do not tell apart."""
     published = _published(check for check in report.checks if check.spec == spec.path)
+    combined_label = spec.settings.get("combine.best_expected")
     best = [
         Hypothesis(
-            _numbers(combined.result.labels, without=spec.settings.get("combine.best_expected")),
+            _numbers(combined.result.labels, without=combined_label),
             combined.result,
             published.get(combined.id) or published.get(combined.chosen) or {},
         )
@@ -137,8 +171,8 @@ def _groups(
     groups: dict[tuple[str, ...], list[Hypothesis]] = {}
     for point in report.points:
         if point.spec == spec.path:
-            texts = (f"{k} = {v}" for k, v in point.labels.items() if isinstance(v, str))
-            numbers = _numbers(point.labels)
+            numbers = _numbers(point.labels, without=combined_label)
+            texts = (f"{k} = {v}" for k, v in point.labels.items() if k not in numbers)
             hypothesis = Hypothesis(numbers, point, published.get(point.id, {}))
             groups.setdefault(tuple(texts), []).append(hypothesis)
     yield from groups.items()
@@ -148,7 +182,7 @@ def _published(checks: Iterable[CheckResult]) -> dict[str, dict[str, float]]:
     """Observed numbers that points were checked against, by point and quantity."""
     found: dict[str, dict[str, float]] = {}
     for check in checks:
-        if isinstance(check.expected, float) and check.mu in {None, 1.0}:
+        if isinstance(check.expected, float) and (check.mu is None or math.isclose(check.mu, 1.0)):
             found.setdefault(check.id, {})[check.quantity] = check.expected
     return found
 
@@ -158,16 +192,23 @@ def _numbers(labels: Mapping[str, Label], without: str | None = None) -> dict[st
 
 
 def _grids(
-    analysis: str, words: tuple[str, ...], hypotheses: Sequence[Hypothesis]
-) -> Iterator[Grid]:
+    hypotheses: Sequence[Hypothesis],
+) -> Iterator[tuple[list[str], tuple[str, ...], tuple[Hypothesis, ...]]]:
+    """What hypotheses have in common, the labels that tell them apart, and which these are."""
     names = [n for n in hypotheses[0].labels if all(n in h.labels for h in hypotheses)]
     values = np.array([[h.labels[name] for name in names] for h in hypotheses], dtype=float)
     if _rank(values) in {1, 2}:
-        yield Grid(analysis, words, _axes(names, values), tuple(hypotheses))
+        yield _fixed(names, values), _axes(names, values), tuple(hypotheses)
     elif _rank(values) == 3:
         for word, mask in _planes(names, values):
-            chosen = [h for h, inside in zip(hypotheses, mask, strict=True) if inside]
-            yield Grid(analysis, (*words, word), _axes(names, values[mask]), tuple(chosen))
+            chosen = tuple(h for h, inside in zip(hypotheses, mask, strict=True) if inside)
+            yield [word, *_fixed(names, values[mask])], _axes(names, values[mask]), chosen
+
+
+def _fixed(names: Sequence[str], values: Array) -> list[str]:
+    """Labels that are the same for all."""
+    same = np.ptp(values, axis=0) == 0
+    return [f"{name} = {values[0, i]:g}" for i, name in enumerate(names) if same[i]]
 
 
 def _rank(values: Array) -> int:

@@ -17,9 +17,11 @@ from fitspec.report.plots.canvas import (
     ONE_SIGMA,
     PUBLISHED,
     canvas,
+    legend,
     plain,
+    plain_numbers,
 )
-from fitspec.report.plots.grids import Array, Grid, Hypothesis, margins, published_margin
+from fitspec.report.plots.grids import Array, Grid, Hypothesis
 
 STEPS = 400
 """Of the fine grid on which contours are found, along each axis."""
@@ -39,10 +41,10 @@ def plane(grid: Grid) -> Figure | None:
     Returns:
         None where no hypothesis has the numbers.
     """
-    known = [(h, found) for h in grid.hypotheses if (found := margins(h.result)) is not None]
+    known = [(h, found) for h in grid.hypotheses if (found := grid.margins(h)) is not None]
     if not known:
         return None
-    figure, axes = canvas(grid.analysis, grid.words)
+    figure, axes = canvas(grid.analysis, (*grid.words, f"{100 * grid.confidence:g}% CL"))
     handles: list[Any] = []
     surface = _Surface.of(grid, [h for h, _ in known])
     if surface is not None:
@@ -55,7 +57,7 @@ def plane(grid: Grid) -> Figure | None:
         observed = np.array([found for _, (found, _) in known])
         handles += _contour(axes, surface, band[:, _MEDIAN], EXPECTED, "--", "expected")
         handles += _contour(axes, surface, observed, OBSERVED, "-", "observed")
-    told = [(h, m) for h in grid.hypotheses if (m := published_margin(h)) is not None]
+    told = [(h, m) for h in grid.hypotheses if (m := grid.published_margin(h)) is not None]
     if (surface := _Surface.of(grid, [h for h, _ in told])) is not None:
         levels = np.array([m for _, m in told])
         handles += _contour(axes, surface, levels, PUBLISHED, ":", "observed, as published")
@@ -63,7 +65,8 @@ def plane(grid: Grid) -> Figure | None:
     axes.set_xlabel(plain(grid.axes[0]))
     axes.set_ylabel(plain(grid.axes[1]))
     _leave_room(axes, grid.coordinates())
-    axes.legend(handles=handles, fontsize=10, frameon=True, framealpha=0.9, edgecolor="none")
+    plain_numbers(axes, "both")
+    legend(axes, handles)
     return figure
 
 
@@ -117,7 +120,7 @@ def _contour(
 
 def _points(axes: Axes, grid: Grid) -> list[Line2D]:
     """The hypotheses themselves: excluded, not excluded, or without numbers."""
-    found = [margins(h.result) for h in grid.hypotheses]
+    found = [grid.margins(h) for h in grid.hypotheses]
     places = grid.coordinates()
     kinds: list[tuple[str, dict[str, Any], list[bool]]] = [
         ("excluded", {"marker": "o"}, [m is not None and m[0] > 0 for m in found]),
