@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,3 +98,43 @@ def test_what_is_no_regular_file_is_written_as_it_is(capfdbinary):
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
     write_file(Path("/dev/null"), b"content")
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+def test_output_goes_on_where_the_output_is(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("before\n")
+    script = (
+        "from pathlib import Path; from fitspec.files import write_file; print('said');"
+        "write_file(Path('/dev/stdout'), b'content\\n'); print('more')"
+    )
+    with log.open("ab") as output:
+        subprocess.run([sys.executable, "-c", script], stdout=output, check=True)
+
+    assert log.read_text() == "before\nsaid\ncontent\nmore\n"
+
+
+def test_what_may_be_changed_but_not_replaced_is_changed(tmp_path, monkeypatch):
+    path = tmp_path / "results.json"
+    path.write_text("old")
+
+    def busy(self, target):
+        raise OSError(errno.EBUSY, "Device or resource busy")  # as where it is mounted
+
+    monkeypatch.setattr(Path, "replace", busy)
+    write_file(path, b"new")
+
+    assert path.read_bytes() == b"new"
+    assert [other.name for other in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_what_may_not_be_written_is_not_replaced(tmp_path, monkeypatch):
+    path = tmp_path / "results.json"
+    path.write_text("old")
+    allowed = os.access
+    monkeypatch.setattr(os, "access", lambda p, how: Path(p) != path and allowed(p, how))
+
+    with pytest.raises(PermissionError) as raised:
+        write_file(path, b"new")
+
+    assert raised.value.filename == str(path)
+    assert path.read_text() == "old"

@@ -1,4 +1,4 @@
-"""``fitspec``, and ``python -m fitspec``: nothing is imported before Ctrl-C is looked after."""
+"""``fitspec``, and ``python -m fitspec``: nothing is imported before signals are looked after."""
 
 import gc
 import signal
@@ -9,14 +9,20 @@ def main() -> None:
     """Entry point of the command; never returns."""
     # parsed JSON is many containers and no cycles: looking for them takes a third of the time
     gc.set_threshold(200_000, 20, 20)
+    signal.signal(signal.SIGTERM, _interrupt)  # batch systems end a job with it
     try:
         from fitspec.cli import run_command_line
 
         code = run_command_line(sys.argv[1:])
     except KeyboardInterrupt:
         code = 2
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the exit code is decided
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the exit code is decided
     sys.exit(code)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ class Config(Model):
     """Folder asked first for every source; relative to the configuration file."""
     cache: OwnPath | None = None
     """Folder for downloads and results; relative to the configuration file."""
-    workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    workers: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
     """Local workers where neither command line nor specification gives a number."""
     endpoint: Name | None = None
     """Name (or kind) of the endpoint where neither command line nor specification names one."""

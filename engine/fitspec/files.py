@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+NOT_REPLACED = {errno.EACCES, errno.EBUSY, errno.EPERM, errno.EXDEV}
+"""Of somebody else's file in a sticky folder, and of a mounted one: its content may be ours."""
 
 
 def write_file(path: Path, content: bytes, accept: Callable[[Path], None] | None = None) -> None:
@@ -27,12 +32,32 @@ def write_file(path: Path, content: bytes, accept: Callable[[Path], None] | None
     special = path.is_symlink() or (path.exists() and not path.is_file())
     replaceable = not special and os.access(path.parent, os.W_OK)
     try:
+        if path.is_file() and not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))  # replacing it would do
         if replaceable or accept is not None:
             _replace(path, content, accept)
         else:
-            path.write_bytes(content)
+            _write(path, content)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    """As it is; ``/dev/stdout`` goes on where the output is, and does not begin its file anew."""
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        if _is_open_as(path, number):
+            stream.flush()
+            with open(number, "wb", closefd=False) as file:
+                file.write(content)
+            return
+    path.write_bytes(content)
+
+
+def _is_open_as(path: Path, number: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(number))
+    except OSError:  # it is not there, or closed
+        return False
 
 
 def _replace(path: Path, content: bytes, accept: Callable[[Path], None] | None) -> None:
@@ -47,7 +72,13 @@ def _replace(path: Path, content: bytes, accept: Callable[[Path], None] | None) 
             shutil.copymode(path, temporary)
         else:
             temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            if error.errno not in NOT_REPLACED or not path.is_file():
+                raise
+            path.write_bytes(content)
+            temporary.unlink()
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()

@@ -6,11 +6,9 @@ Nothing here prints; an observer is told what happens, and the report is returne
 from __future__ import annotations
 
 import platform
-import signal
-import threading
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from graphlib import TopologicalSorter
@@ -41,6 +39,7 @@ from fitspec.results import (
     SpecRecord,
     failures,
 )
+from fitspec.signals import uninterrupted
 from fitspec.sources import Access
 from fitspec.spec import SpecFile, find_specs
 from fitspec.spec.endpoint import LOCAL
@@ -238,7 +237,7 @@ def _execute(
     try:
         with closing(fits) as computed:
             for fit in computed:
-                with _uninterrupted():
+                with uninterrupted():
                     points, checks = ledger.settle(fit)
                     observer.settled(points, checks)
                     for warning in fit.warnings:
@@ -259,30 +258,6 @@ def _execute(
         return False
     ledger.give_up(f"{STOPPED} {settings.max_failures}")
     return False
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Signals wait until the block is done, so that the books are never half written.
-
-    A signal mask would not do: with the pool's threads around, another thread takes the signal and
-    Python calls its handler in this one all the same.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Python calls handlers in the main thread only
-        return
-    came: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _: came.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        for received in came:
-            signal.raise_signal(received)
 
 
 @dataclass

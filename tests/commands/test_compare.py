@@ -58,6 +58,14 @@ def test_what_did_not_move_is_no_failure(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.usefixtures("runs")
+def test_a_selection_of_nothing_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    compared = run_command_line(["compare", "old.json", "old.json", "-k", "nothing"])
+
+    assert compared == ExitCode.NOTHING_COLLECTED
+    assert "-k 'nothing' selects no point of both runs" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("runs")
 def test_a_wide_tolerance_leaves_the_flip() -> None:
     assert run_command_line(["compare", "old.json", "new.json", "--rtol", "1e9"]) == 1
 

@@ -8,12 +8,14 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from processes import wait_until
 
 from fitspec.cli import run_command_line
 from fitspec.errors import ExitCode
@@ -201,3 +203,60 @@ def test_in_a_workflow_an_invalid_specification_is_an_annotation(
     assert "##[" not in "".join(complaints)
     prefix = "::error file=analysis/small.toml,line="
     assert [line.split(",title=")[0] for line in annotations] == [f"{prefix}10", f"{prefix}11"]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--json", "small.toml"], "--json small.toml: is a specification"),
+        (["--json", "one", "--junitxml", "./one"], "--junitxml one: is a specification"),
+        (["--json", "loop"], "--json loop: is a link to itself"),
+        (["--json", "dangling"], "--json dangling: there is no such folder"),
+    ],
+)
+def test_what_would_be_lost_is_not_written(
+    analysis: Path, capsys: pytest.CaptureFixture[str], options: list[str], problem: str
+) -> None:
+    text = (analysis / "small.toml").read_text()
+    (analysis / "loop").symlink_to("loop")
+    (analysis / "dangling").symlink_to("no/such")
+
+    assert run_command_line(["run", "small.toml", *options]) == ExitCode.USAGE_ERROR
+
+    told = capsys.readouterr()
+    assert problem in told.err
+    assert "fitted" not in told.out
+    assert (analysis / "small.toml").read_text() == text
+
+
+def test_an_output_that_fails_does_not_cost_the_others(analysis: Path) -> None:
+    command = ["run", "small.toml", "-n", "1", "--json", "/dev/full", "--junitxml", "j.xml"]
+
+    assert run_command_line(command) == ExitCode.USAGE_ERROR
+
+    assert (analysis / "j.xml").read_text().startswith("<?xml")
+
+
+def catches(pid: int, number: int) -> bool:
+    """A process has a handler of its own for a signal."""
+    [mask] = re.findall(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("command", ["endpoint check dask", "bundle small.toml -o b.zip"])
+def test_sigterm_ends_every_command_as_ctrl_c_does(analysis: Path, command: str) -> None:
+    scratch = tempfile.mkdtemp(prefix="f")  # pytest's would be too long for a socket in it
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fitspec", *command.split()],
+        env=os.environ | {"TMPDIR": scratch}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    wait_until(lambda: catches(process.pid, signal.SIGTERM))
+    time.sleep(0.4)
+    process.terminate()
+
+    _, told = process.communicate(timeout=60)
+
+    assert (process.returncode, told.strip()) in {(2, "fitspec: error: interrupted"), (2, "")}
+    Path(scratch).rmdir()  # it is empty

@@ -246,9 +246,12 @@ def test_nothing_is_left_of_our_own_cluster_though_it_is_busy(monkeypatch, tmp_p
     assert all(thread.daemon for thread in set(threading.enumerate()) - before)
 
 
-def test_an_interrupt_while_our_own_cluster_starts_leaves_nothing(capfd):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_while_our_own_cluster_starts_leaves_nothing(capfd, number):
+    # as the command has it
+    before = signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     started = set(descendants(os.getpid()))
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), number))
 
     timer.start()
     with pytest.raises(KeyboardInterrupt), ours().open():
@@ -256,6 +259,7 @@ def test_an_interrupt_while_our_own_cluster_starts_leaves_nothing(capfd):
 
     left = [pid for pid in set(descendants(os.getpid())) - started if is_alive(pid)]
     commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in left]
+    signal.signal(signal.SIGTERM, before)
     assert not [command for command in commands if b"spawn_main" in command]
     assert capfd.readouterr() == ("", "")
 

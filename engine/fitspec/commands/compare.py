@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fitspec.commands.options import Keywords, require_writable, results_in
-from fitspec.errors import ExitCode
+from fitspec.errors import ExitCode, NothingCollectedError
 
 
 def compare(
@@ -47,6 +47,8 @@ def compare(
         tolerance,
         compile_keywords(keywords),
     )
+    if keywords and not (drift.points or drift.changes):
+        raise NothingCollectedError(f"-k {keywords!r} selects no point of both runs", "change it")
     print_drift(Console(highlight=False, soft_wrap=True), drift, everything=verbose)
     if json is not None:
         write_file(json, drift_json(drift, str(old), str(new), tolerance))

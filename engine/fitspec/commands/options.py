@@ -66,7 +66,10 @@ def results_in(path: Path) -> Path:
 
 def require_writable(option: str, path: Path) -> None:
     """Raise :class:`UsageError` for what cannot be written: better before an hour of fits."""
-    if not path.absolute().parent.is_dir():
+    target = Path(os.path.realpath(path))  # of a link
+    if target.is_symlink():
+        raise UsageError(f"{option} {path}: is a link to itself", "name a file")
+    if not target.parent.is_dir():
         raise UsageError(f"{option} {path}: there is no such folder", "make it first")
     if path.is_dir():
         raise UsageError(f"{option} {path}: is a folder", "name a file")

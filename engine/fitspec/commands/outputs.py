@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from fitspec.commands.options import require_writable, require_writable_folder
-from fitspec.errors import counted
+from fitspec.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from fitspec.results import RunReport
@@ -25,11 +26,17 @@ class Outputs:
     junit: Path | None = None
     plots: Path | None = None
 
-    def require_writable(self) -> None:
-        """Raise :class:`FitspecError` for what cannot be written, or drawn."""
+    def require_writable(self, specs: Sequence[str]) -> None:
+        """Raise :class:`FitspecError` for what cannot be written, or drawn, or would be lost."""
+        taken = [Path(spec) for spec in specs]
         for option, path in (("--json", self.json), ("--junitxml", self.junit)):
-            if path is not None:
-                require_writable(option, path)
+            if path is None:
+                continue
+            require_writable(option, path)
+            if any(_same_file(path, other) for other in taken):
+                problem = f"{option} {path}: is a specification, or another output, of this run"
+                raise UsageError(problem, "name another file")
+            taken.append(path)
         if self.plots is not None:
             from fitspec.report.plots import require_plots
 
@@ -41,10 +48,15 @@ class Outputs:
         from fitspec.files import write_file
         from fitspec.report import to_json, to_junit
 
-        if self.json is not None:
-            write_file(self.json, to_json(report))
-        if self.junit is not None:
-            write_file(self.junit, to_junit(report))
+        failed: list[OSError] = []
+        for path, content in ((self.json, to_json), (self.junit, to_junit)):
+            try:
+                if path is not None:
+                    write_file(path, content(report))
+            except OSError as error:  # the others are worth having all the same
+                failed.append(error)
+        if failed:
+            raise failed[0]
 
     def draw(self, report: RunReport) -> None:
         """Draw all plots, which may take a while."""
@@ -55,6 +67,13 @@ class Outputs:
         written = write_plots(report, self.plots)
         there = f"{counted(len(written), 'file')} in {self.plots}" if written else "none to draw"
         typer.echo(f"plots: {there}")
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    """Writing to one loses the other; what is no regular file can take both."""
+    if one.exists() and other.exists():
+        return one.is_file() and one.samefile(other)
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def tell_workflow(report: RunReport) -> None:

@@ -82,7 +82,7 @@ def run(
     if backend not in {None, "native", "pyhf"}:
         raise UsageError(f"--backend {backend}: there is none of this name", "native or pyhf")
     outputs = Outputs(json, junit, plots)
-    outputs.require_writable()
+    outputs.require_writable(specs)
     settings = replace(
         session.Settings.from_config(mirror, offline=offline),
         keywords=keywords,
@@ -100,8 +100,7 @@ def run(
     terminal = TerminalReport(Console(highlight=False), verbose - quiet, slowest, selection)
     with no_commands(sys.stdout):
         try:
-            with _handling(signal.SIGTERM, _interrupt):  # batch systems end a job with it
-                report = session.run(specs, settings, terminal)
+            report = session.run(specs, settings, terminal)
         finally:
             terminal.aborted()
         # the report is all that is left, and it is quick
@@ -126,7 +125,3 @@ def _handling(number: signal.Signals, handler: Any) -> Iterator[None]:
         yield
     finally:
         signal.signal(number, before)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt

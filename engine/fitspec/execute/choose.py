@@ -59,7 +59,7 @@ def named_endpoint(name: str, config: Config, source: str) -> Endpoint:
         raise UsageError(problem, f"name one: {_lines_for(GLOBUS, id='UUID')}")
     if kind not in known_kinds():
         remedy = nearest(name, (*config.endpoints, *known_kinds(), "funcx"))
-        names = ", ".join((*config.endpoints, *known_kinds()))
+        names = ", ".join(dict.fromkeys((*config.endpoints, *known_kinds())))
         problem = f"{source}{name}: no endpoint has this name"
         raise UsageError(problem, remedy or f"there are {names}; more: {config_path()}")
     return Endpoint(kind, kind)

@@ -28,6 +28,7 @@ from fitspec.errors import EndpointError, FitspecError, MissingExtraError, Worke
 from fitspec.execute import pool
 from fitspec.execute.local import available_cores
 from fitspec.execute.pool import Endpoint, Habits
+from fitspec.signals import uninterrupted
 
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster
@@ -256,21 +257,15 @@ def _cluster(workers: int) -> Iterator[LocalCluster]:
 
 @contextlib.contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Ctrl-C waits for the end of the block; threads and processes that it starts never see one."""
-    came: list[int] = []
-    in_main = threading.current_thread() is threading.main_thread()
-    # the mask is for those that inherit it: a thread without may take the signal for this one
-    before = signal.signal(signal.SIGINT, lambda *_: came.append(1)) if in_main else None
-    resource_tracker.ensure_running()  # the first process would start it, and undo the mask
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if in_main:
-            signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
-    if came:
-        signal.raise_signal(signal.SIGINT)
+    """Signals wait for the end of the block; threads and processes it starts never see a Ctrl-C."""
+    with uninterrupted():
+        resource_tracker.ensure_running()  # the first process would start it, and undo the mask
+        # for those that inherit it: a thread without may take the signal for this one
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _start(workers: int, scratch: str) -> LocalCluster:

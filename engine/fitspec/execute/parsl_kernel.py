@@ -39,6 +39,7 @@ from parsl.utils import Timer
 from fitspec.config import cache_folder, load_config
 from fitspec.errors import EndpointError
 from fitspec.execute.local import THREAD_VARIABLES, available_cores
+from fitspec.signals import uninterrupted
 
 PATIENCE = 20.0
 """Seconds for what was started to be stopped; a batch system may take its time to cancel jobs."""
@@ -121,21 +122,25 @@ def open_kernel(config: Config) -> Iterator[Executor]:
     """
     with contextlib.ExitStack() as stack:
         _tame(config, stack)
-        # what starts now inherits the mask: Ctrl-C is the submitter's
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            kernel = DataFlowKernel(config)
-        except Exception as error:
-            for executor in config.executors:
-                with contextlib.suppress(Exception):
-                    executor.shutdown()
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise EndpointError(f"Parsl cannot start: {reason}", "see its configuration") from error
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        opened = KernelExecutor(kernel)
-        stack.callback(opened.abandon)
+        with uninterrupted():
+            opened = KernelExecutor(_started(config))
+            stack.callback(opened.abandon)
         yield opened
+
+
+def _started(config: Config) -> DataFlowKernel:
+    # what starts now inherits the mask: Ctrl-C is the submitter's
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return DataFlowKernel(config)
+    except Exception as error:
+        for executor in config.executors:
+            with contextlib.suppress(Exception):
+                executor.shutdown()
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise EndpointError(f"Parsl cannot start: {reason}", "see its configuration") from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _tame(config: Config, stack: contextlib.ExitStack) -> None:

@@ -1,0 +1,32 @@
+"""Ctrl-C and SIGTERM: the same request to end, which may have to wait for a moment."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Signals wait until the block is done, so that nothing is left half done.
+
+    A signal mask would not do: with the pool's threads around, another thread takes the signal and
+    Python calls its handler in this one all the same.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python calls handlers in the main thread only
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for received in came:
+            signal.raise_signal(received)
