@@ -9,13 +9,15 @@ import multiprocessing.forkserver
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
+from typing import Any
 
 from fitspec.errors import FitspecError
 from fitspec.execute.pool import Habits, explain
+from fitspec.signals import uninterrupted
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """The matrices are small: one thread a worker is fastest, and workers do not fight for cores. What
@@ -72,7 +74,7 @@ class LocalPool:
         prepare()
         context = multiprocessing.get_context("forkserver")
         threads = {name: os.environ.get(name, "1") for name in THREAD_VARIABLES}
-        pool = ProcessPoolExecutor(
+        pool = _Processes(
             self.workers,
             mp_context=context,
             initializer=_start,
@@ -82,6 +84,15 @@ class LocalPool:
             yield pool
         finally:
             _stop(pool)
+
+
+class _Processes(ProcessPoolExecutor):
+    """A pool that knows all of its processes, so that it can end them."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """As any executor's; a process that it starts is waited for, and not left to itself."""
+        with uninterrupted():
+            return super().submit(fn, *args, **kwargs)
 
 
 def available_cores() -> int:
