@@ -25,7 +25,7 @@ from fitspec.errors import (
     SpecError,
     UsageError,
 )
-from fitspec.execute import endpoints
+from fitspec.execute import choose, endpoints
 from fitspec.execute.pool import Habits, Traffic, explain
 from fitspec.results import CheckResult, PointResult, RunReport
 from fitspec.session import Settings, run, stream
@@ -529,6 +529,7 @@ def test_the_number_of_workers(
     analysis, settings, here, monkeypatch, command_line, spec, configuration, expected
 ):
     monkeypatch.setattr(endpoints, "available_cores", lambda: 7)
+    monkeypatch.setattr(choose, "available_cores", lambda: 7)
     if spec is not None:
         append(analysis, f"[endpoint]\nworkers = {spec}\n")
     config = Config() if configuration is None else Config(workers=configuration)
@@ -537,7 +538,10 @@ def test_the_number_of_workers(
     assert run(["small.toml"], chosen, Recorder()).environment["workers"] == expected
 
 
-def test_of_several_specifications_the_largest_number_of_workers_holds(analysis, settings, here):
+def test_of_several_specifications_the_largest_number_of_workers_holds(
+    analysis, settings, here, monkeypatch
+):
+    monkeypatch.setattr(choose, "available_cores", lambda: 7)
     text = (analysis / "small.toml").read_text()
     for number in (2, 5, 3):
         content = f"{text}[endpoint]\nworkers = {number}\n"

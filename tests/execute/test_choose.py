@@ -9,6 +9,7 @@ import pytest
 
 from fitspec.config import Config, config_path, load_config
 from fitspec.errors import SpecError, UsageError
+from fitspec.execute import choose as choose_module
 from fitspec.execute.choose import choose_endpoint, default_endpoint, named_endpoint
 from fitspec.execute.endpoints import known_kinds
 from fitspec.execute.pool import Endpoint
@@ -199,7 +200,8 @@ def test_deadline_and_queue_of_the_specification_come_first(spec, config):
     assert choose([spec("queue = 0")], config, "river").queue == 0.0
 
 
-def test_of_several_specifications_the_largest_numbers_hold(spec, config):
+def test_of_several_specifications_the_largest_numbers_hold(spec, config, monkeypatch):
+    monkeypatch.setattr(choose_module, "available_cores", lambda: 8)
     specs = [
         spec(f"workers = {n}, deadline = {10 * n}, queue = {n}", f"{n}.toml") for n in (2, 5, 3)
     ]
@@ -207,6 +209,17 @@ def test_of_several_specifications_the_largest_numbers_hold(spec, config):
     chosen = choose(specs, config)
 
     assert (chosen.workers, chosen.deadline, chosen.queue) == (5, 50.0, 5.0)
+
+
+@pytest.mark.parametrize("kind", ["local", "dask", "parsl"])
+def test_a_specification_starts_no_more_processes_here_than_there_are_cores(
+    spec, config, monkeypatch, kind
+):
+    monkeypatch.setattr(choose_module, "available_cores", lambda: 8)
+    greedy = [spec(f"kind = '{kind}', workers = 100000")]
+
+    assert choose(greedy, config).workers == 8
+    assert choose(greedy, config, workers=100).workers == 100
 
 
 def test_specifications_that_differ_are_named(spec, config):

@@ -10,6 +10,7 @@ from typing import NoReturn
 from fitspec.config import Config, config_path
 from fitspec.errors import UsageError, nearest
 from fitspec.execute.endpoints import known_kinds, unknown_kind
+from fitspec.execute.local import available_cores
 from fitspec.execute.pool import Endpoint
 from fitspec.spec import SpecFile
 from fitspec.spec.endpoint import GLOBUS, LOCAL, EndpointSettings, canonical_kind
@@ -173,6 +174,8 @@ def _with_settings(
     if endpoint.kind == LOCAL and own is None and isinstance(config.workers, int):
         own = config.workers
     numbers = [wanted.workers for wanted in here if isinstance(wanted.workers, int)]
+    if _starts_processes_here(endpoint):  # so many as are good for it, whoever wrote the file
+        numbers = [min(number, available_cores()) for number in numbers]
     deadlines = [wanted.deadline for wanted in asked if wanted.deadline is not None]
     queues = [wanted.queue for wanted in here if wanted.queue is not None]
     return replace(
@@ -181,6 +184,10 @@ def _with_settings(
         deadline=max(deadlines, default=endpoint.deadline),
         queue=max(queues, default=endpoint.queue),
     )
+
+
+def _starts_processes_here(endpoint: Endpoint) -> bool:
+    return not endpoint.place and endpoint.kind in {LOCAL, "dask", "parsl"}
 
 
 def _is(wanted: SpecEndpoint, endpoint: Endpoint) -> bool:

@@ -38,7 +38,7 @@ class EndpointSettings(Model):
 
     kind: Kind = LOCAL
     """`local`, `globus-compute` (alias `funcx`), `parsl`, `dask`, `mpi`, or a plugin's name."""
-    workers: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
+    workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     """Chunks that can be at work at a time."""
     id: Annotated[UUID, Field(strict=False)] | None = None
     """UUID of a Globus Compute endpoint."""
