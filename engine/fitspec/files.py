@@ -61,7 +61,9 @@ def _is_open_as(path: Path, number: int) -> bool:
 
 
 def _replace(path: Path, content: bytes, accept: Callable[[Path], None] | None) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
+    # who is killed here leaves it behind: nobody shall take it for such a file
+    suffix = ".new" if accept is None else path.suffix
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=suffix)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -119,6 +119,15 @@ def test_a_damaged_file_counts_as_none_and_is_replaced(tmp_path, content):
     assert store.get(KEY) == NUMBERS
 
 
+def test_what_a_killed_writer_leaves_is_no_outcome(tmp_path, monkeypatch):
+    store = ResultStore(tmp_path)
+    monkeypatch.setattr(Path, "replace", lambda *_: None)  # it does not come to that
+    store.put(KEY, NUMBERS)
+
+    assert len(list(tmp_path.rglob(".*"))) == 1
+    assert store.size() == (0, 0)
+
+
 @pytest.mark.parametrize("failure", [OSError("disk full"), KeyboardInterrupt()], ids=type)
 def test_a_write_that_fails_leaves_nothing_behind(tmp_path, monkeypatch, failure):
     store = ResultStore(tmp_path)
