@@ -61,6 +61,7 @@ class Grid:
         axes: labels that tell them apart, one or two.
         hypotheses: all of them.
         confidence: level of the exclusion.
+        by_limits: upper limits tell whether a hypothesis is excluded; else tests at mu = 1.
     """
 
     analysis: str
@@ -68,25 +69,13 @@ class Grid:
     axes: tuple[str, ...]
     hypotheses: tuple[Hypothesis, ...]
     confidence: float
+    by_limits: bool
 
     def coordinates(self, hypotheses: Sequence[Hypothesis] | None = None) -> Array:
         """(N, 1) or (N, 2): values of the axes, of some or of all hypotheses."""
         chosen = self.hypotheses if hypotheses is None else hypotheses
         values = [[h.labels[axis] for axis in self.axes] for h in chosen]
         return np.array(values, dtype=float).reshape(-1, len(self.axes))
-
-    @property
-    def by_limits(self) -> bool:
-        """What tells whether a hypothesis is excluded: upper limits, or tests at mu = 1.
-
-        It is what more of them have, be it computed, or else published.
-        """
-        limits = sum(h.result.outcome.upper_limit_obs is not None for h in self.hypotheses)
-        tests = sum(test_at_one(h.result) is not None for h in self.hypotheses)
-        if limits != tests:
-            return limits > tests
-        published = [(h.published_limit, h.published_CLs) for h in self.hypotheses]
-        return sum(a is not None for a, _ in published) >= sum(b is not None for _, b in published)
 
     def margins(self, hypothesis: Hypothesis) -> tuple[float, Band] | None:
         """How far one is excluded, observed and expected at -2..+2 sigma: 0 is just so.
@@ -122,7 +111,18 @@ def grids(report: RunReport) -> Iterator[Grid]:
         for words, hypotheses in _groups(report, spec):
             for common, axes, chosen in _grids(hypotheses):
                 parts = tuple(dict.fromkeys((*words, *common)))
-                yield Grid(spec.analysis, parts, axes, chosen, confidence_of(spec))
+                level, by_limits = confidence_of(spec), _by_limits(chosen)
+                yield Grid(spec.analysis, parts, axes, chosen, level, by_limits)
+
+
+def _by_limits(hypotheses: Sequence[Hypothesis]) -> bool:
+    """Limits are what more of them have than tests at mu = 1, be it computed, or else published."""
+    limits = sum(h.result.outcome.upper_limit_obs is not None for h in hypotheses)
+    tests = sum(test_at_one(h.result) is not None for h in hypotheses)
+    if limits != tests:
+        return limits > tests
+    published = [(h.published_limit, h.published_CLs) for h in hypotheses]
+    return sum(a is not None for a, _ in published) >= sum(b is not None for _, b in published)
 
 
 def confidence_of(spec: SpecRecord) -> float:
