@@ -19,6 +19,9 @@ STOPPED = f"{NOT_COMPUTED}: stopped at --maxfail"
 """How it begins where so many failures came before."""
 
 
+CONFIDENCE = 0.95
+"""Of an exclusion, where nothing says another level."""
+
 XSEC_LIMITS = ("upper_limit_xsec_obs", "upper_limit_xsec_exp")
 """The numbers of a point that need its cross-section; all others are its outcome's."""
 
@@ -171,6 +174,12 @@ class SpecRecord:
     analysis: str
     notes: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def confidence(self) -> float:
+        """Level of its exclusions: that of its upper limits, if it asks for some."""
+        level = self.settings.get("poi.upper_limit")
+        return level if isinstance(level, float) else CONFIDENCE
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,7 @@ from typing import Literal
 
 from fitspec.drift.runs import Difference, PartChange, differences, part_changes
 from fitspec.drift.shifts import Shift, Tolerance, numbers, shifts
-from fitspec.results import CheckResult, Label, PointResult, RunReport, SpecRecord
-
-CONFIDENCE = 0.95
-"""Of an exclusion, where ``poi.upper_limit`` gives no other."""
+from fitspec.results import CONFIDENCE, CheckResult, Label, PointResult, RunReport, SpecRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +79,7 @@ def compare(
     was = {p.node_id: p for p in old.points if matches(p.node_id, p.labels)}
     now = {p.node_id: p for p in new.points if matches(p.node_id, p.labels)}
     both = [(was[node], point) for node, point in now.items() if node in was]
-    confidence = {after.path: (_confidence(before), _confidence(after)) for before, after in pairs}
+    confidence = {after.path: (before.confidence, after.confidence) for before, after in pairs}
     moved: list[list[Shift]] = []
     changes = [
         Change(point.spec, point.id, "point", *(("there", None) if gone else (None, "there")))
@@ -139,11 +136,6 @@ def _renamed(report: RunReport, paths: Mapping[str, str]) -> RunReport:
         combined=tuple(replace(c, spec=name(c.spec)) for c in report.combined),
         checks=tuple(replace(c, spec=name(c.spec)) for c in report.checks),
     )
-
-
-def _confidence(spec: SpecRecord) -> float:
-    level = spec.settings.get("poi.upper_limit")
-    return level if isinstance(level, float) else CONFIDENCE
 
 
 def _changes(old: PointResult, new: PointResult) -> Iterator[Change]:

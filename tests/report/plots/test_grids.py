@@ -123,7 +123,7 @@ def test_a_grid_has_one_measure_for_all():
     assert len(margins) == 1
 
 
-def test_of_two_measures_it_is_the_published_one():
+def test_of_two_measures_it_is_the_reference_one():
     both = replace(limited(1).outcome, tests=labelled("2").outcome.tests)
     points = [labelled(str(m), m=m, outcome=both) for m in (1, 2)]
 
@@ -152,7 +152,7 @@ def test_toys_resolve_no_more_than_they_are():
         ("mu_hat", None, 0.5, None),
     ],
 )
-def test_what_was_published_is_what_was_expected(quantity, mu, expected, margin):
+def test_what_was_reference_is_what_was_expected(quantity, mu, expected, margin):
     asked = check(name="1", quantity=quantity, mu=mu, expected=expected)
     points = [limited(1, xsec_pb=0.2), limited(2)]
     if quantity == "CLs_obs":
@@ -160,5 +160,5 @@ def test_what_was_published_is_what_was_expected(quantity, mu, expected, margin)
 
     grid = grid_of(*points, checks=(asked,))
 
-    found = [grid.published_margin(hypothesis) for hypothesis in grid.hypotheses]
+    found = [grid.reference_margin(hypothesis) for hypothesis in grid.hypotheses]
     assert found == [margin if margin is None else pytest.approx(margin, abs=1e-12), None]

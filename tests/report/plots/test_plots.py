@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import replace
 
 import matplotlib
@@ -220,7 +219,6 @@ def test_the_same_results_give_the_same_bytes():
 
 
 def test_without_the_library_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "mplhep", None)
     monkeypatch.setattr("fitspec.report.plots.files.find_spec", lambda name: None)
 
     with pytest.raises(MissingExtraError, match=r"fitspec\[plot\]"):

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 ONE_SIGMA, TWO_SIGMA = "#85d1fb", "#fff6a1"
-OBSERVED, PUBLISHED, EXPECTED = "black", "#d55e00", "black"
+OBSERVED, REFERENCE, EXPECTED = "black", "#d55e00", "black"
 GUIDE = "#cc3311"
 """Of the line at which a hypothesis is just excluded."""
 
@@ -22,8 +22,8 @@ def canvas(analysis: str, words: Sequence[str]) -> tuple[Figure, Axes]:
     """An empty plot with the analysis above it, and under that what it shows."""
     figure = Figure(figsize=(7.0, 5.6))
     axes = figure.add_subplot()
-    figure.suptitle(plain(_short(analysis)), x=0.16, y=1.0, ha="left", fontsize=14, weight="bold")
-    axes.set_title(plain(_short(", ".join(words))), loc="left", fontsize=11)
+    figure.suptitle(heading(analysis), x=0.16, y=1.0, ha="left", fontsize=14, weight="bold")
+    axes.set_title(heading(", ".join(words)), loc="left", fontsize=11)
     return figure, axes
 
 
@@ -32,8 +32,9 @@ def plain(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+def heading(text: str) -> str:
+    """Plain text that does not make the picture wider."""
+    return plain(text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}...")
 
 
 def plain_numbers(axes: Axes, which: Literal["x", "y", "both"]) -> None:

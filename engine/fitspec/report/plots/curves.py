@@ -16,7 +16,7 @@ from fitspec.report.plots.canvas import (
     GUIDE,
     OBSERVED,
     ONE_SIGMA,
-    PUBLISHED,
+    REFERENCE,
     TWO_SIGMA,
     canvas,
     legend,
@@ -60,8 +60,8 @@ def line(grid: Grid) -> Figure | None:
     else:
         _draw_level(axes, grid.confidence)
         axes.set_ylabel("CLs")
-    published = [h.published_limit if grid.by_limits else h.published_CLs for h in chosen]
-    _draw_published(axes, curve.places, published, units)
+    reference = [h.reference_limit if grid.by_limits else h.reference_CLs for h in chosen]
+    _draw_reference(axes, curve.places, reference, units)
     _draw_missing(axes, curve)
     axes.set_yscale("log")
     axes.set_xlabel(plain(axis))
@@ -119,19 +119,19 @@ def _draw(axes: Axes, curve: _Curve) -> None:
     axes.margins(x=0.02)
 
 
-def _draw_published(
-    axes: Axes, places: Array, published: Sequence[float | None], units: Array
+def _draw_reference(
+    axes: Axes, places: Array, reference: Sequence[float | None], units: Array
 ) -> None:
-    mask = np.array([value is not None for value in published])
+    mask = np.array([value is not None for value in reference])
     if mask.any():
-        values = np.array([value for value in published if value is not None]) * units[mask]
+        values = np.array([value for value in reference if value is not None]) * units[mask]
         style: dict[str, Any] = {
-            "color": PUBLISHED,
+            "color": REFERENCE,
             "linestyle": "none",
             "marker": "x",
             "markersize": 7,
         }
-        axes.plot(places[mask], values, label="observed, as published", **style)
+        axes.plot(places[mask], values, label="observed, reference", **style)
 
 
 def _draw_missing(axes: Axes, curve: _Curve) -> None:

@@ -84,7 +84,7 @@ def _figures(report: RunReport) -> Iterator[tuple[str, str, Figure]]:
     """Title, kind and figure of each plot."""
     from fitspec.report.plots.curves import line, scan
     from fitspec.report.plots.fits import pulls
-    from fitspec.report.plots.grids import confidence_of, grids
+    from fitspec.report.plots.grids import grids
     from fitspec.report.plots.planes import plane
 
     for grid in grids(report):
@@ -96,7 +96,7 @@ def _figures(report: RunReport) -> Iterator[tuple[str, str, Figure]]:
         spec = specs[point.spec]
         title = f"{spec.analysis} {point.id}"
         if len(point.outcome.tests) >= SCAN:
-            yield title, "CLs", scan(spec.analysis, point, confidence_of(spec))
+            yield title, "CLs", scan(spec.analysis, point, spec.confidence)
         if (fit := point.outcome.fit) is not None and (figure := pulls(spec.analysis, point, fit)):
             yield title, "pulls", figure
 

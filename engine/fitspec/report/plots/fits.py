@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fitspec.bestfit import BestFit, FittedParameter, Impact
-from fitspec.report.plots.canvas import ONE_SIGMA, TWO_SIGMA, plain
+from fitspec.report.plots.canvas import ONE_SIGMA, TWO_SIGMA, heading, plain
 from fitspec.results import PointResult
 
 TOP = 30
@@ -29,7 +29,7 @@ def pulls(analysis: str, point: PointResult, fit: BestFit) -> Figure | None:
     figure = Figure(
         figsize=(9.0 if impacts else 6.5, 1.6 + 0.24 * len(shown)), layout="constrained"
     )
-    figure.suptitle(plain(f"{analysis}: {point.id}"), fontsize=13, fontweight="bold")
+    figure.suptitle(heading(f"{analysis}: {point.id}"), fontsize=13, fontweight="bold")
     panels = figure.subplots(1, 2 if impacts else 1, sharey=True, squeeze=False)[0]
     rows = np.arange(len(shown))[::-1]
     _draw_pulls(panels[0], rows, shown)

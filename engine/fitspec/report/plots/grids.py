@@ -16,9 +16,6 @@ from fitspec.results import CheckResult, Label, PointResult, RunReport, SpecReco
 
 Array = npt.NDArray[np.float64]
 
-CONFIDENCE = 0.95
-"""Of an exclusion, where no upper limit says another level."""
-
 LEAST = 6
 """So many hypotheses make a plane of their own, where all of them are in none."""
 
@@ -30,25 +27,25 @@ class Hypothesis:
     Attributes:
         labels: its numeric labels.
         result: what was computed for it.
-        published: observed numbers that it was checked against, by quantity.
+        reference: observed numbers that it was checked against, by quantity.
     """
 
     labels: Mapping[str, float]
     result: PointResult
-    published: Mapping[str, float]
+    reference: Mapping[str, float]
 
     @property
-    def published_limit(self) -> float | None:
-        """The published upper limit on the POI, also where it was published in pb."""
-        in_pb, xsec = self.published.get("upper_limit_xsec_obs"), self.result.xsec_pb
+    def reference_limit(self) -> float | None:
+        """The upper limit on the POI that is expected, also where that is written in pb."""
+        in_pb, xsec = self.reference.get("upper_limit_xsec_obs"), self.result.xsec_pb
         if in_pb is not None and xsec is not None:
             return in_pb / xsec
-        return self.published.get("upper_limit_obs")
+        return self.reference.get("upper_limit_obs")
 
     @property
-    def published_CLs(self) -> float | None:  # noqa: N802 (the field's own name)
-        """The published CLs of the signal as it is predicted."""
-        return self.published.get("CLs_obs")
+    def reference_CLs(self) -> float | None:  # noqa: N802 (the field's own name)
+        """The CLs that is expected of the signal as it is predicted."""
+        return self.reference.get("CLs_obs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +91,9 @@ class Grid:
         m2, m1, median, p1, p2 = (-math.log(value) for value in band)
         return -math.log(limit), (m2, m1, median, p1, p2)
 
-    def published_margin(self, hypothesis: Hypothesis) -> float | None:
-        """The same of what was published, if that is the same quantity."""
-        limit, CLs = hypothesis.published_limit, hypothesis.published_CLs
+    def reference_margin(self, hypothesis: Hypothesis) -> float | None:
+        """The same of what was reference, if that is the same quantity."""
+        limit, CLs = hypothesis.reference_limit, hypothesis.reference_CLs
         if self.by_limits:
             return -math.log(limit) if limit is not None and limit > 0 else None
         return None if CLs is None else self._margin(CLs)
@@ -111,23 +108,18 @@ def grids(report: RunReport) -> Iterator[Grid]:
         for words, hypotheses in _groups(report, spec):
             for common, axes, chosen in _grids(hypotheses):
                 parts = tuple(dict.fromkeys((*words, *common)))
-                level, by_limits = confidence_of(spec), _by_limits(chosen)
-                yield Grid(spec.analysis, parts, axes, chosen, level, by_limits)
+                by_limits = _by_limits(chosen)
+                yield Grid(spec.analysis, parts, axes, chosen, spec.confidence, by_limits)
 
 
 def _by_limits(hypotheses: Sequence[Hypothesis]) -> bool:
-    """Limits are what more of them have than tests at mu = 1, be it computed, or else published."""
+    """Limits are what more of them have than tests at mu = 1, be it computed, or else checked."""
     limits = sum(h.result.outcome.upper_limit_obs is not None for h in hypotheses)
     tests = sum(test_at_one(h.result) is not None for h in hypotheses)
     if limits != tests:
         return limits > tests
-    published = [(h.published_limit, h.published_CLs) for h in hypotheses]
-    return sum(a is not None for a, _ in published) >= sum(b is not None for _, b in published)
-
-
-def confidence_of(spec: SpecRecord) -> float:
-    """The level of a specification's exclusions."""
-    return float(spec.settings.get("poi.upper_limit") or CONFIDENCE)
+    reference = [(h.reference_limit, h.reference_CLs) for h in hypotheses]
+    return sum(a is not None for a, _ in reference) >= sum(b is not None for _, b in reference)
 
 
 def test_at_one(result: PointResult) -> HypothesisTest | None:
@@ -155,13 +147,13 @@ def _groups(
     report: RunReport, spec: SpecRecord
 ) -> Iterator[tuple[tuple[str, ...], list[Hypothesis]]]:
     """Hypotheses that text labels do not tell apart."""
-    published = _published(check for check in report.checks if check.spec == spec.path)
+    reference = _reference(check for check in report.checks if check.spec == spec.path)
     combined_label = spec.settings.get("combine.best_expected")
     best = [
         Hypothesis(
             _numbers(combined.result.labels, without=combined_label),
             combined.result,
-            published.get(combined.id) or published.get(combined.chosen) or {},
+            reference.get(combined.id) or reference.get(combined.chosen) or {},
         )
         for combined in report.combined
         if combined.spec == spec.path
@@ -173,12 +165,12 @@ def _groups(
         if point.spec == spec.path:
             numbers = _numbers(point.labels, without=combined_label)
             texts = (f"{k} = {v}" for k, v in point.labels.items() if k not in numbers)
-            hypothesis = Hypothesis(numbers, point, published.get(point.id, {}))
+            hypothesis = Hypothesis(numbers, point, reference.get(point.id, {}))
             groups.setdefault(tuple(texts), []).append(hypothesis)
     yield from groups.items()
 
 
-def _published(checks: Iterable[CheckResult]) -> dict[str, dict[str, float]]:
+def _reference(checks: Iterable[CheckResult]) -> dict[str, dict[str, float]]:
     """Observed numbers that points were checked against, by point and quantity."""
     found: dict[str, dict[str, float]] = {}
     for check in checks:

@@ -15,7 +15,7 @@ from fitspec.report.plots.canvas import (
     EXPECTED,
     OBSERVED,
     ONE_SIGMA,
-    PUBLISHED,
+    REFERENCE,
     canvas,
     legend,
     plain,
@@ -33,7 +33,7 @@ _MINUS, _MEDIAN, _PLUS = 1, 2, 3
 
 
 def plane(grid: Grid) -> Figure | None:
-    """Observed and expected exclusion, with the expected one's band, and what was published.
+    """Observed and expected exclusion, with the expected one's band, and the reference.
 
     Contours are where the interpolated margin is 0; it is linear between hypotheses, and unknown
     outside the grid.
@@ -57,10 +57,10 @@ def plane(grid: Grid) -> Figure | None:
         observed = np.array([found for _, (found, _) in known])
         handles += _contour(axes, surface, band[:, _MEDIAN], EXPECTED, "--", "expected")
         handles += _contour(axes, surface, observed, OBSERVED, "-", "observed")
-    told = [(h, m) for h in grid.hypotheses if (m := grid.published_margin(h)) is not None]
+    told = [(h, m) for h in grid.hypotheses if (m := grid.reference_margin(h)) is not None]
     if (surface := _Surface.of(grid, [h for h, _ in told])) is not None:
         levels = np.array([m for _, m in told])
-        handles += _contour(axes, surface, levels, PUBLISHED, ":", "observed, as published")
+        handles += _contour(axes, surface, levels, REFERENCE, ":", "observed, reference")
     handles += _points(axes, grid)
     axes.set_xlabel(plain(grid.axes[0]))
     axes.set_ylabel(plain(grid.axes[1]))
