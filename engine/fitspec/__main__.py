@@ -18,6 +18,9 @@ def main() -> None:
         code = 2
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the exit code is decided
+    # `python -m` ends with a SIGINT of its own, whatever the exit code, if the last string that
+    # was executed was interrupted; as libraries do when they are imported
+    exec("")  # noqa: S102
     sys.exit(code)
 
 

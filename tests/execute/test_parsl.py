@@ -254,6 +254,32 @@ def test_an_interchange_that_is_killed_changes_nothing(store, mirror, marked, ca
     assert capfd.readouterr() == ("", "")
 
 
+LEAVE_WHILE_SENDING = """\
+import os, signal, time
+from fitspec.execute import parsl_kernel
+
+parsl_kernel.REPLY = 1.0  # seconds to wait for the dead
+for _ in range(2):
+    with parsl_kernel.open_kernel(parsl_kernel.local_config(1)) as executor:
+        executor.submit(os.getpid).result()
+        [htex] = executor._htexes
+        os.kill(htex.interchange_proc.pid, signal.SIGKILL)
+        time.sleep(0.1)
+        executor.submit(os.getpid)
+        time.sleep(0.05)
+"""
+
+
+def test_leaving_waits_for_what_is_being_sent_to_a_dead_interchange(marked, tmp_path):
+    """In a process of its own: a socket closed meanwhile aborts it."""
+    (tmp_path / "leave.py").write_text(LEAVE_WHILE_SENDING)
+
+    done = subprocess.run([sys.executable, tmp_path / "leave.py"], capture_output=True, timeout=60)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    wait_until(lambda: not marked.alive(), patience=5)
+
+
 def test_a_point_that_hangs_beyond_all_deadlines_is_tried_on_other_workers(
     store, small, marked, tmp_path, monkeypatch
 ):

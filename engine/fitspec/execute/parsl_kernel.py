@@ -291,6 +291,8 @@ class KernelExecutor(Executor):
     def _stop(self) -> None:
         poller = self._kernel.job_status_poller
         Timer.close(poller)  # no more blocks; the poller's own close() asks the interchange
+        # a socket that is closed while a task is sent through it aborts this process
+        self._kernel._task_launch_pool.shutdown(cancel_futures=True)
         for executor in self._kernel.executors.values():
             if isinstance(executor, BlockProviderExecutor):
                 with contextlib.suppress(Exception):
