@@ -17,6 +17,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # in a shell's background job; what the tests start and interrupt would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# pyhf's matrices are small, and there may be a process of tests on every core
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 BACKGROUND: dict[str, Any] = {
@@ -119,6 +122,13 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if "FITSPEC_MIRROR" in os.environ:
         monkeypatch.setenv("PUBLISHED_MIRROR", os.environ["FITSPEC_MIRROR"])
         monkeypatch.delenv("FITSPEC_MIRROR")
+
+
+@pytest.fixture(scope="session")
+def common_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache for all tests, in whatever process: what nothing happens to is fitted once."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "common-cache"
 
 
 @pytest.fixture

@@ -50,9 +50,19 @@ def answer(chunk):
     }
 
 
+def die():
+    """As the system kills a process; in the middle of its work, not at the very start.
+
+    A worker of Parsl's may then still be sending its last answer, in a thread that holds a lock of
+    all workers: that answer is lost, or the lock is never released and no answer comes any more.
+    """
+    time.sleep(0.3)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def die_of_poison(chunk):
     if CULPRIT in names(chunk):
-        os.kill(os.getpid(), signal.SIGKILL)
+        die()
     return answer(chunk)
 
 
@@ -143,7 +153,7 @@ def hang_once(chunk):
 def die_once(chunk):
     """In the middle of real work."""
     if _first_time():
-        os.kill(os.getpid(), signal.SIGKILL)
+        die()
     return run_chunk(chunk)
 
 

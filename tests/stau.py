@@ -33,10 +33,9 @@ def some(mirror: Path) -> tuple[FitTask, ...]:
 
 
 @functools.cache
-def local(mirror: Path) -> dict[str, list[float]]:
+def local(mirror: Path, cache: Path) -> dict[str, list[float]]:
     """Numbers by task, computed by local workers."""
-    with tempfile.TemporaryDirectory() as store:
-        return numbers(run_fits(tasks(mirror), LocalPool(2), ResultStore(Path(store))))
+    return numbers(run_fits(tasks(mirror), LocalPool(2), ResultStore(cache / "results")))
 
 
 def numbers(computed: Iterable[Computed]) -> dict[str, list[float]]:
@@ -46,9 +45,11 @@ def numbers(computed: Iterable[Computed]) -> dict[str, list[float]]:
     return {c.key: _numbers(c.outcome) for c in found}
 
 
-def assert_local(computed: Iterable[Computed], asked: Iterable[FitTask], mirror: Path) -> None:
+def assert_local(
+    computed: Iterable[Computed], asked: Iterable[FitTask], mirror: Path, cache: Path
+) -> None:
     """Equal but for the last digits: which points are computed together decides on them."""
-    expected = local(mirror)
+    expected = local(mirror, cache)
     assert len(expected) == POINTS
     assert numbers(computed) == {
         task.key: pytest.approx(expected[task.key], rel=1e-9) for task in asked

@@ -45,9 +45,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def expected(undisturbed: Path, environment: dict[str, str]) -> Path:
+def expected(undisturbed: Path, environment: dict[str, str], common_cache: Path) -> Path:
     if not undisturbed.exists():
-        own = environment | {"FITSPEC_CACHE": str(undisturbed.parent)}
+        own = environment | {"FITSPEC_CACHE": str(common_cache)}
         subprocess.run(command(undisturbed), env=own, check=True, timeout=120)
     return undisturbed
 

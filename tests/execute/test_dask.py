@@ -64,11 +64,9 @@ def stau(tmp_path_factory: pytest.TempPathFactory) -> list[FitTask]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(
-    stau: list[FitTask], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Outcome]:
+def undisturbed(stau: list[FitTask], common_cache: Path) -> dict[str, Outcome]:
     """What the processes of this machine give."""
-    store = ResultStore(tmp_path_factory.mktemp("undisturbed"))
+    store = ResultStore(common_cache / "results")
     return {c.key: c.outcome for c in run_fits(stau, LocalPool(2), store)}
 
 

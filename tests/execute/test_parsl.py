@@ -126,24 +126,26 @@ def only_the_culprit(error):
 
 
 @pytest.mark.data
-def test_stau_has_the_numbers_of_local_workers(shared, store, mirror):
+def test_stau_has_the_numbers_of_local_workers(shared, store, mirror, common_cache):
     tasks = stau.tasks(mirror)
 
     found = list(run_fits(tasks, replace(shared, habits=HERE.habits), store))
 
-    stau.assert_local(found, tasks, mirror)
+    stau.assert_local(found, tasks, mirror, common_cache)
     assert len({c.outcome.worker for c in found}) == 2
 
 
 @pytest.mark.data
-def test_a_worker_that_is_killed_changes_nothing(shared, store, mirror, happened, monkeypatch):
+def test_a_worker_that_is_killed_changes_nothing(
+    shared, store, mirror, common_cache, happened, monkeypatch
+):
     monkeypatch.setattr(runner, "run_chunk", stand_ins.die_once)
     tasks = stau.some(mirror)
 
     found = list(run_fits(tasks, shared, store))
 
     assert happened.exists()
-    stau.assert_local(found, tasks, mirror)
+    stau.assert_local(found, tasks, mirror, common_cache)
 
 
 def test_a_point_that_kills_every_worker_is_one_error(shared, store, small, monkeypatch):
@@ -202,7 +204,7 @@ def test_a_worker_without_fitspec_is_an_endpoint_error(executor, tmp_path, monke
 
 @pytest.mark.data
 def test_a_manager_that_is_killed_changes_nothing_and_leaving_leaves_nothing(
-    store, mirror, marked, tmp_path, monkeypatch, capfd
+    store, mirror, common_cache, marked, tmp_path, monkeypatch, capfd
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
@@ -226,7 +228,7 @@ def test_a_manager_that_is_killed_changes_nothing_and_leaving_leaves_nothing(
                 start = time.monotonic()
 
     assert time.monotonic() - start < 5
-    stau.assert_local(found, tasks, mirror)
+    stau.assert_local(found, tasks, mirror, common_cache)
     assert len(pool.executors) == 1
     assert len({c.outcome.worker for c in found}) > 2  # also of a new block
     assert all(future.cancelled() for future in hanging)
@@ -238,7 +240,7 @@ def test_a_manager_that_is_killed_changes_nothing_and_leaving_leaves_nothing(
 
 
 @pytest.mark.data
-def test_an_interchange_that_is_killed_changes_nothing(store, mirror, marked, capfd):
+def test_an_interchange_that_is_killed_changes_nothing(store, mirror, common_cache, marked, capfd):
     pool, tasks, found = Watched(), stau.some(mirror), []
     for computed in run_fits(tasks, pool, store):
         if not found:
@@ -246,7 +248,7 @@ def test_an_interchange_that_is_killed_changes_nothing(store, mirror, marked, ca
             os.kill(interchange, signal.SIGKILL)
         found.append(computed)
 
-    stau.assert_local(found, tasks, mirror)
+    stau.assert_local(found, tasks, mirror, common_cache)
     assert len(pool.executors) == 2
     with pytest.raises(RuntimeError):
         pool.executors[0].submit(os.getpid)
@@ -298,7 +300,7 @@ def test_a_point_that_hangs_beyond_all_deadlines_is_tried_on_other_workers(
 
 @pytest.mark.data
 def test_a_submitter_that_is_killed_leaves_nothing_and_nothing_is_computed_twice(
-    shared, mirror, marked, tmp_path, monkeypatch
+    shared, mirror, common_cache, marked, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("FITSPEC_MIRROR", str(mirror))
     store = ResultStore(tmp_path / "cache" / "results")
@@ -315,7 +317,7 @@ def test_a_submitter_that_is_killed_leaves_nothing_and_nothing_is_computed_twice
 
     assert 5 <= kept < len(tasks)
     assert sum(c.cached for c in found) == kept
-    stau.assert_local(found, tasks, mirror)
+    stau.assert_local(found, tasks, mirror, common_cache)
 
 
 CONFIG = """\

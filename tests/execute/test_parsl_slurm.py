@@ -106,7 +106,7 @@ def store(tmp_path) -> ResultStore:
 
 @pytest.mark.data
 def test_stau_through_slurm_has_the_numbers_of_local_workers(
-    queue, configured, store, mirror, tmp_path, monkeypatch, capfd
+    queue, configured, store, mirror, common_cache, tmp_path, monkeypatch, capfd
 ):
     monkeypatch.chdir(tmp_path)
     pool, tasks = configured(), stau.tasks(mirror)
@@ -116,7 +116,7 @@ def test_stau_through_slurm_has_the_numbers_of_local_workers(
         jobs = jobs or queue("squeue", "-h", "-o", "%j")
         found.append(computed)
 
-    stau.assert_local(found, tasks, mirror)
+    stau.assert_local(found, tasks, mirror, common_cache)
     assert len(jobs) == 2
     assert all(name.startswith("parsl.HighThroughputExecutor.block-") for name in jobs)
     wait_until(lambda: not queue("squeue", "-h"), patience=10)
@@ -125,7 +125,7 @@ def test_stau_through_slurm_has_the_numbers_of_local_workers(
 
 
 @pytest.mark.data
-def test_a_job_that_is_cancelled_is_replaced(queue, configured, store, mirror):
+def test_a_job_that_is_cancelled_is_replaced(queue, configured, store, mirror, common_cache):
     tasks, found, cancelled = stau.some(mirror), [], []
     for computed in run_fits(tasks, configured(blocks=1), store):
         if not found:
@@ -133,7 +133,7 @@ def test_a_job_that_is_cancelled_is_replaced(queue, configured, store, mirror):
             queue("scancel", *cancelled)
         found.append(computed)
 
-    stau.assert_local(found, tasks, mirror)
+    stau.assert_local(found, tasks, mirror, common_cache)
     assert len(cancelled) == 1
     assert len({c.outcome.worker for c in found}) == 2
     wait_until(lambda: not queue("squeue", "-h"), patience=10)

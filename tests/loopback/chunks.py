@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from pathlib import Path
 
 import orjson
+from stand_ins import die
 
 import fitspec
 from fitspec.worker import run_chunk, unpack
@@ -26,13 +26,13 @@ def slowly(chunk):
 def killed_once(chunk):
     """As the system does when memory runs out; the next try goes well."""
     if "DS_200_1_Staus" in names(chunk) and _first("killed"):
-        _die()
+        die()
     return run_chunk(chunk)
 
 
 def poison(chunk):
     if "DS_200_1_Staus" in names(chunk):
-        _die()
+        die()
     return run_chunk(chunk)
 
 
@@ -59,13 +59,6 @@ def of_another_version(chunk):
 
 def without_fitspec(chunk):
     raise ModuleNotFoundError("No module named 'fitspec'")
-
-
-def _die():
-    """In the middle of the work: at its very start, Parsl's pool may still be busy with the worker,
-    and has been seen to give out no more work then."""
-    time.sleep(0.3)
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _first(what):

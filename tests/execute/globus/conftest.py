@@ -86,19 +86,19 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> list[FitTask]:
 
 
 @pytest.fixture(scope="session")
-def local_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """results.json of this machine, beside its cache."""
+def local_results(tmp_path_factory: pytest.TempPathFactory, common_cache: Path) -> Path:
+    """results.json of this machine."""
     results = tmp_path_factory.mktemp("local") / "results.json"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FITSPEC_CACHE", str(results.parent))
+        patch.setenv("FITSPEC_CACHE", str(common_cache))
         assert run_stau(results, "--endpoint", "local", "-n", "2") == 0
     return results
 
 
 @pytest.fixture(scope="session")
-def local(tasks: list[FitTask], local_results: Path) -> dict[str, Outcome]:
+def local(tasks: list[FitTask], local_results: Path, common_cache: Path) -> dict[str, Outcome]:
     """What this machine makes of the fits, by key."""
-    store = ResultStore(local_results.parent / "results")
+    store = ResultStore(common_cache / "results")
     return {task.key: store.get(task.key) for task in tasks}
 
 

@@ -245,8 +245,9 @@ def test_a_run_says_what_it_has_drawn(capsys):
 
 
 @pytest.mark.data
-def test_staus_are_excluded_where_the_paper_says(mirror, tmp_path):
+def test_staus_are_excluded_where_the_paper_says(mirror, tmp_path, common_cache, monkeypatch):
     """Abstract of arXiv:1911.06660: 120 to 390 GeV, for a massless neutralino."""
+    monkeypatch.setenv("FITSPEC_CACHE", str(common_cache))
     results = tmp_path / "results.json"
     command = ["run", "@stau", "--mirror", str(mirror), "-q", "--json", str(results)]
     assert run_command_line([*command, "--plots", str(tmp_path / "plots")]) == ExitCode.OK
