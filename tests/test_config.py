@@ -114,6 +114,14 @@ WRONG = {
         '[endpoints.river]\nkind = "dask"\nconfig = "cluster.py"',
         '1: endpoints.river: config belongs to kind = "parsl"; this is "dask"',
     ),
+    "options of a built-in kind": (
+        '[endpoints.river]\nkind = "dask"\noptions = { threads = 2 }',
+        '1: endpoints.river: options are for the kinds of plugins; this is "dask"',
+    ),
+    "a port that there cannot be": (
+        '[endpoints.river]\nkind = "dask"\naddress = "tcp://10.0.0.1:87860"',
+        "1: endpoints.river: address 'tcp://10.0.0.1:87860' cannot be: Port out of range 0-65535",
+    ),
     "a Globus endpoint that could be any": (
         '[endpoints.river]\nkind = "funcx"',
         '1: endpoints.river: kind = "globus-compute" needs id; it is the UUID of the endpoint',

@@ -14,7 +14,7 @@ import platformdirs
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo
 
 from fitspec.errors import UsageError
-from fitspec.spec.endpoint import EndpointSettings, Kind
+from fitspec.spec.endpoint import KEYS_OF_KINDS, EndpointSettings, Kind
 from fitspec.spec.locate import key_lines, line_of
 from fitspec.spec.problems import Problem, problems_of, unprintable
 from fitspec.spec.types import Model, Name
@@ -39,7 +39,12 @@ class NamedEndpoint(EndpointSettings):
     config: OwnPath | None = None
     """Python file with a Parsl configuration. It is code: no specification can name one."""
     options: dict[str, Any] = {}  # noqa: RUF012 (pydantic copies defaults)
-    """What else the kind understands."""
+    """What else the kind of a plugin understands."""
+
+    def _require_consistent(self) -> None:
+        if self.options and self.kind in KEYS_OF_KINDS:
+            raise ValueError(f'options are for the kinds of plugins; this is "{self.kind}"')
+        super()._require_consistent()
 
 
 class Config(Model):
@@ -98,6 +103,18 @@ def load_config() -> Config:
 def cache_folder(config: Config) -> Path:
     """Where downloads and results are kept."""
     return config.cache or platformdirs.user_cache_path("fitspec")
+
+
+def wrong_setting(key: tuple[str, ...], problem: str, remedy: str) -> UsageError:
+    """An error of a key that :func:`load_config` has read, with its line.
+
+    Args:
+        key: from the top of the file.
+        problem: what is wrong.
+        remedy: what to do.
+    """
+    path = config_path()
+    return _wrong(path, path.read_text(encoding="utf-8"), Problem(key, problem, remedy))
 
 
 def _unreadable(path: Path, error: Exception) -> UsageError:

@@ -36,14 +36,13 @@ deadline = 900
 [endpoints.scheduler]
 kind = "dask"
 address = "{TCP}"
-options = {{ certificate = "mine.pem" }}
 
 [endpoints.desk]
 kind = "local"
 """
 
 RIVER = Endpoint("globus-compute", "river", workers=64, id=UUID, queue=3600.0)
-SCHEDULER = Endpoint("dask", "scheduler", address=TCP, options={"certificate": "mine.pem"})
+SCHEDULER = Endpoint("dask", "scheduler", address=TCP)
 
 
 @pytest.fixture
@@ -295,6 +294,15 @@ def test_a_configured_default_that_there_is_not_is_told_where_it_stands(spec, co
 
     start = f"{config_path()}: endpoint: rivr: no endpoint has this name; did you mean 'river'?"
     assert str(caught.value) == start
+
+
+def test_options_go_to_the_plugin():
+    settings = {"kind": "slots", "options": {"certificate": "mine.pem"}}
+    config = Config.model_validate({"endpoints": {"lab": settings}})
+
+    assert named_endpoint("lab", config, "") == Endpoint(
+        "slots", "lab", options={"certificate": "mine.pem"}
+    )
 
 
 def test_an_endpoint_has_a_title_and_a_place():

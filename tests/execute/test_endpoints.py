@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from fitspec.config import load_config
 from fitspec.errors import EndpointError, UsageError, WorkerLostError
+from fitspec.execute.choose import named_endpoint
 from fitspec.execute.endpoints import PluginPool, known_kinds, pool_of
 from fitspec.execute.local import LocalPool, available_cores
 from fitspec.execute.pool import Endpoint, Habits
@@ -166,6 +168,18 @@ def test_an_unknown_kind_has_a_near_one(install):
     assert str(caught.value) == "'lob' is no kind of endpoint; did you mean 'lab'?"
     with pytest.raises(UsageError, match="did you mean 'funcx'"):
         pool_of(Endpoint("funkx", "funkx"))
+
+
+def test_an_unknown_kind_is_told_where_the_user_wrote_it(install, tmp_path, monkeypatch):
+    install(lab="threads")
+    (tmp_path / "config.toml").write_text("[endpoints.desk]\nworkers = 2\nkind = 'lob'\n")
+    monkeypatch.setenv("FITSPEC_CONFIG", str(tmp_path / "config.toml"))
+
+    with pytest.raises(UsageError) as caught:
+        pool_of(named_endpoint("desk", load_config(), ""))
+
+    problem = "endpoints.desk.kind: 'lob' is no kind of endpoint; did you mean 'lab'?"
+    assert str(caught.value) == f"{tmp_path / 'config.toml'}:3: {problem}"
 
 
 def test_without_a_near_one_all_kinds_are_listed():

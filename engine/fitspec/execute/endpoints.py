@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
+from fitspec.config import wrong_setting
 from fitspec.errors import EndpointError, FitspecError, UsageError, nearest
 from fitspec.execute import pool
 from fitspec.execute.local import LocalPool, available_cores
@@ -107,7 +108,7 @@ class PluginPool:
 
 
 def _plugged_in(endpoint: Endpoint) -> Pool:
-    plugin = _entry_point(endpoint.kind)
+    plugin = _entry_point(endpoint)
     name = f"plugin {endpoint.kind!r} ({plugin.value})"
     try:
         made = plugin.load()
@@ -128,10 +129,14 @@ def _plugged_in(endpoint: Endpoint) -> Pool:
     return PluginPool(endpoint, name, made)
 
 
-def _entry_point(kind: str) -> EntryPoint:
+def _entry_point(endpoint: Endpoint) -> EntryPoint:
+    kind = endpoint.kind
     found = list(entry_points(group=GROUP, name=kind))
     if not found:
-        raise UsageError(f"{kind!r} is no kind of endpoint", unknown_kind(kind))
+        problem, remedy = f"{kind!r} is no kind of endpoint", unknown_kind(kind)
+        if endpoint.name == kind:
+            raise UsageError(problem, remedy)
+        raise wrong_setting(("endpoints", endpoint.name, "kind"), problem, remedy)
     if len({plugin.value for plugin in found}) > 1:
         values = " and ".join(sorted(plugin.value for plugin in found))
         raise UsageError(f"several plugins are called {kind!r}: {values}", "uninstall all but one")

@@ -123,7 +123,9 @@ def parse_json(raw: bytes, name: str) -> Any:
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise WorkspaceError(f"{name} is not valid JSON: {error}", "fetch it again") from error
+        raise WorkspaceError(
+            f"{name} is not valid JSON: {error}", "correct it, or fetch it again"
+        ) from error
 
 
 def canonical_digest(content: Any, algorithm: str, name: str) -> str:

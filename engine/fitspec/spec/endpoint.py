@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -59,8 +60,18 @@ class EndpointSettings(Model):
             for key in set(keys) & self.model_fields_set:
                 if kind != self.kind:
                     raise ValueError(f'{key} belongs to kind = "{kind}"; this is "{self.kind}"')
+        if self.address is not None and self.kind in KEYS_OF_KINDS:
+            _require_port(self.address)
         if self.kind == GLOBUS and self.id is None:
             raise ValueError(f'kind = "{GLOBUS}" needs id; it is the UUID of the endpoint')
+
+
+def _require_port(address: str) -> None:
+    """Dask itself would try for long to reach a port that there cannot be."""
+    try:
+        urlsplit(address).port  # noqa: B018 (looking is what checks it)
+    except ValueError as error:
+        raise ValueError(f"address {address!r} cannot be: {error}") from error
 
 
 class Endpoint(EndpointSettings):
