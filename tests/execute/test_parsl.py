@@ -30,6 +30,8 @@ from fitspec.sources import Access
 from fitspec.spec import load_spec
 
 pytest.importorskip("parsl")
+from fitspec.execute import parsl_kernel
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 TESTS = Path(__file__).parents[1]
@@ -237,6 +239,28 @@ def test_a_manager_that_is_killed_changes_nothing_and_leaving_leaves_nothing(
     assert [path.name for path in tmp_path.rglob("*") if "arsl" in path.name] == []
     assert not (tmp_path / "runinfo").exists()
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_block_that_is_killed_while_it_starts_is_replaced(small, store, marked):
+    def kill_the_first() -> None:
+        wait_until(lambda: marked.alive("process_worker_pool"))
+        for pid in marked.alive("process_worker_pool"):
+            os.kill(pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_the_first)
+    killer.start()
+    found = list(run_fits(small, HERE, store))
+    killer.join()
+
+    assert [c.outcome.error for c in found] == [None] * 4
+
+
+def test_blocks_that_never_work_are_given_up(small, store, marked, monkeypatch):
+    monkeypatch.setattr(parsl_kernel, "WORKER_INIT", "echo no room >&2; exit 3")
+
+    with pytest.raises(EndpointError, match="Parsl gets no workers: no room"):
+        list(run_fits(small, HERE, store))
+    wait_until(lambda: not marked.alive(), patience=5)
 
 
 @pytest.mark.data

@@ -50,6 +50,9 @@ REPLY = 5.0
 HEARTBEAT, MISSED = 1, 5
 """Seconds between signs of life, and without one until the other is taken for dead."""
 
+TRIES = 3
+"""Blocks on this machine that fail before any works: one may have been killed while it started."""
+
 PARSLS_FOLDER = "runinfo"
 """Where Parsl writes unless it is told: in the working directory."""
 
@@ -62,6 +65,12 @@ WORKER_INIT = """\
 """A block on this machine is its own process group: nothing of it outlives its script or us."""
 
 
+class _HereProvider(LocalProvider):
+    """Looks after processes of this machine more often than after jobs of a batch system."""
+
+    status_polling_interval = 1
+
+
 def local_config(workers: int) -> Config:
     """Worker processes on this machine, which talk over loopback alone."""
     threads = "\n".join(f'export {name}="${{{name}:-1}}"' for name in THREAD_VARIABLES)
@@ -72,7 +81,8 @@ def local_config(workers: int) -> Config:
         cores_per_worker=1e-3,  # the number of workers is what counts
         heartbeat_period=HEARTBEAT,
         heartbeat_threshold=MISSED,
-        provider=LocalProvider(  # type: ignore[no-untyped-call]
+        block_error_handler=functools.partial(give_up_where_no_block_works, tries=TRIES),
+        provider=_HereProvider(  # type: ignore[no-untyped-call]
             init_blocks=1,
             min_blocks=1,
             max_blocks=1,
@@ -171,15 +181,18 @@ def _run_folder(config: Config) -> tempfile.TemporaryDirectory[str]:
     )
 
 
-def give_up_where_no_block_works(executor: Any, status: dict[str, JobStatus]) -> None:
+def give_up_where_no_block_works(
+    executor: Any, status: dict[str, JobStatus], tries: int = 1
+) -> None:
     """Parsl's own handler also gives up when its only block fails that has worked for hours.
 
     Args:
         executor: a HighThroughputExecutor.
         status: of all its blocks.
+        tries: so many blocks must have failed.
     """
     failed = [s for s in status.values() if s.state in (JobState.FAILED, JobState.MISSING)]
-    enough = max(len(status), executor.provider.init_blocks, 1)
+    enough = max(len(status), executor.provider.init_blocks, tries)
     if executor.bad_state_is_set or len(failed) < enough or executor.connected_blocks():
         return
     reasons = dict.fromkeys(map(_reason, failed))
