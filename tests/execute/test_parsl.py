@@ -312,10 +312,10 @@ def test_a_point_that_hangs_beyond_all_deadlines_is_tried_on_other_workers(
     let_workers_import(TESTS, monkeypatch)
     monkeypatch.setenv("HAPPENED", str(tmp_path / "hung"))
     monkeypatch.setattr(runner, "run_chunk", stand_ins.hang_once)
-    monkeypatch.setattr(runner, "GRACE", 8.0)
+    monkeypatch.setattr(runner, "GRACE", 3.0)
     pool = Watched()
 
-    found = reasons(run_fits(small, pool, store, Patience(deadline=1.0)), small)
+    found = reasons(run_fits(small, pool, store, Patience(deadline=1.0, queue=60.0)), small)
 
     assert found == only_the_culprit(None)
     assert len(pool.executors) >= 2
