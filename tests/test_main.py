@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 INTERRUPTED = """\
 import fitspec.cli
@@ -15,6 +18,38 @@ def run_command_line(arguments):
 
 fitspec.cli.run_command_line = run_command_line
 """
+
+
+IMPORTING = """\
+import time
+import fitspec.cli
+
+def run_command_line(arguments):
+    import interrupted
+    time.sleep(60)
+
+fitspec.cli.run_command_line = run_command_line
+"""
+
+IMPORTED = """\
+import os, time
+os.kill(os.getpid(), NUMBER)
+time.sleep(0.1)
+print("imported", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_import_is_not_interrupted(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "sitecustomize.py").write_text(IMPORTING)
+    (tmp_path / "interrupted.py").write_text(IMPORTED.replace("NUMBER", str(int(number))))
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "fitspec"], env=environment, capture_output=True, timeout=30
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (2, b"imported\n", b"")
 
 
 def test_an_interrupt_while_a_library_executes_a_string_has_its_exit_code(tmp_path: Path) -> None:

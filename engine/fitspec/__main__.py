@@ -1,15 +1,19 @@
-"""``fitspec``, and ``python -m fitspec``: nothing is imported before signals are looked after."""
+"""``fitspec``, and ``python -m fitspec``: no library is imported before signals are looked after."""
 
 import gc
 import signal
 import sys
+
+from fitspec.signals import interrupt
 
 
 def main() -> None:
     """Entry point of the command; never returns."""
     # parsed JSON is many containers and no cycles: looking for them takes a third of the time
     gc.set_threshold(200_000, 20, 20)
-    signal.signal(signal.SIGTERM, _interrupt)  # batch systems end a job with it
+    signal.signal(signal.SIGTERM, interrupt)  # batch systems end a job with it
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not in the background
+        signal.signal(signal.SIGINT, interrupt)
     try:
         from fitspec.cli import run_command_line
 
@@ -22,10 +26,6 @@ def main() -> None:
     # was executed was interrupted; as libraries do when they are imported
     exec("")  # noqa: S102
     sys.exit(code)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

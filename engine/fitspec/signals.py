@@ -6,6 +6,30 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+
+PAUSE = 0.02
+"""Seconds between looks at whether an import is done."""
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """A handler: KeyboardInterrupt, but not in the middle of an import.
+
+    Libraries are not made for that: pydantic tells of a wrong model, or crashes.
+    """
+    if not _imports(frame) or not hasattr(signal, "setitimer"):
+        raise KeyboardInterrupt
+    # the signal again, and not the interrupt: by then it may have to wait for something else
+    signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(number))
+    signal.setitimer(signal.ITIMER_REAL, PAUSE)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextmanager
