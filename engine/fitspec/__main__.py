@@ -1,4 +1,4 @@
-"""``fitspec``, and ``python -m fitspec``: no library is imported before signals are looked after."""
+"""``fitspec``, and ``python -m fitspec``: signals are looked after, then libraries imported."""
 
 import gc
 import signal
