@@ -13,15 +13,29 @@ PAUSE = 0.02
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """A handler: KeyboardInterrupt, but not in the middle of an import.
+    """A handler: KeyboardInterrupt, but the first one not in the middle of an import.
 
-    Libraries are not made for that: pydantic tells of a wrong model, or crashes.
+    Libraries are not made for that: pydantic tells of a wrong model, or crashes. A second one does
+    not wait: the import may hang.
     """
-    if not _imports(frame) or not hasattr(signal, "setitimer"):
-        raise KeyboardInterrupt
-    # the signal again, and not the interrupt: by then it may have to wait for something else
-    signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(number))
-    signal.setitimer(signal.ITIMER_REAL, PAUSE)
+    if hasattr(signal, "setitimer"):
+        waiting, _ = signal.setitimer(signal.ITIMER_REAL, 0.0)
+        if not waiting and _imports(frame):
+            _send_after_import(number)
+            return
+    raise KeyboardInterrupt
+
+
+def _send_after_import(number: int) -> None:
+    """The signal again, and not the interrupt: by then it may have to wait for something else."""
+
+    def look(_: int, frame: FrameType | None) -> None:
+        if not _imports(frame):
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            signal.raise_signal(number)
+
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, PAUSE, PAUSE)
 
 
 def _imports(frame: FrameType | None) -> bool:
